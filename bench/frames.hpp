@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Frames to send and the check of those received: every byte is known, every frame has its number.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include <pollux/net/headers.hpp>
+#include <pollux/net/packet.hpp>
+
+namespace bench {
+
+/// What a receiver saw. All but `good` and `foreign` must be zero for a run to pass.
+struct Verdict {
+  std::uint64_t good = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t repeated = 0;  ///< duplicated, or arrived out of order
+  std::uint64_t damaged = 0;
+  std::uint64_t foreign = 0;  ///< not ours: what the kernel or others sent on the wire
+
+  [[nodiscard]] bool clean() const noexcept { return lost == 0 && repeated == 0 && damaged == 0; }
+  Verdict& operator+=(const Verdict& o) noexcept {
+    good += o.good, lost += o.lost, repeated += o.repeated, damaged += o.damaged, foreign += o.foreign;
+    return *this;
+  }
+};
+
+/// A stream of numbered frames that two sides agree on. `write` makes frame number n, `check` says whether bytes are
+/// frame number n. The addresses may have been exchanged on the way; nothing else may differ.
+class FrameStream {
+ public:
+  FrameStream() = default;
+  FrameStream(const FrameStream&) = delete;
+  FrameStream& operator=(const FrameStream&) = delete;
+  virtual ~FrameStream() = default;
+
+  /// Length of frame n without FCS [bytes].
+  [[nodiscard]] virtual std::uint16_t length(std::uint64_t n) const noexcept = 0;
+  virtual void write(std::uint64_t n, std::byte* to) const noexcept = 0;
+  /// The number that a received frame claims, counted from `expected`; false: not a frame of this stream.
+  [[nodiscard]] virtual bool identify(std::span<const std::byte> frame, std::uint64_t expected,
+                                      std::uint64_t& number) const noexcept = 0;
+  [[nodiscard]] virtual bool matches(std::span<const std::byte> frame, std::uint64_t number) const noexcept = 0;
+};
+
+/// Frames of one size with the sequence number and a payload that changes with it. With EtherType 0x88A4 the payload
+/// lies in EtherCAT datagrams of up to 128 bytes of data (LRW), else behind EtherType 0x88B5.
+class GeneratedStream final : public FrameStream {
+ public:
+  /// Pre: 60 <= length <= 1514. Sizes of a mixed stream cycle through `lengths`.
+  GeneratedStream(std::vector<std::uint16_t> lengths, pollux::MacAddress destination, pollux::MacAddress source,
+                  pollux::EtherType type)
+      : lengths_(std::move(lengths)) {
+    std::uint32_t state = 0x2545F491;
+    for (std::byte& b : pattern_) {
+      state ^= state << 13, state ^= state >> 17, state ^= state << 5;  // xorshift: any fixed noise will do
+      b = static_cast<std::byte>(state);
+    }
+    for (const std::uint16_t length : lengths_) plans_.push_back(plan(length, destination, source, type));
+  }
+
+  [[nodiscard]] std::uint16_t length(std::uint64_t n) const noexcept override { return lengths_[n % lengths_.size()]; }
+  void write(std::uint64_t n, std::byte* to) const noexcept override {
+    const Plan& p = plans_[n % plans_.size()];
+    std::memcpy(to, p.headers.data(), p.headers.size());
+    for (const Piece& piece : p.pieces) std::memcpy(to + piece.at, noise(n, piece.at), piece.bytes);
+    pollux::store_header(to + p.pieces.front().at, Number::of(n));
+  }
+  [[nodiscard]] bool identify(std::span<const std::byte> frame, std::uint64_t,
+                              std::uint64_t& number) const noexcept override {
+    const std::size_t at = plans_.front().pieces.front().at;  // the same place in every size
+    if (frame.size() < at + sizeof(Number)) return false;
+    if (std::memcmp(frame.data() + 12, plans_.front().headers.data() + 12, 2) != 0) return false;
+    const auto got = pollux::load_header<Number>(frame.data() + at);
+    number = got.number;
+    return got.magic == Number::kMagic && got.inverse == static_cast<std::uint32_t>(~number);
+  }
+  [[nodiscard]] bool matches(std::span<const std::byte> frame, std::uint64_t n) const noexcept override {
+    const Plan& p = plans_[n % plans_.size()];
+    if (frame.size() != lengths_[n % lengths_.size()]) return false;
+    const std::size_t first = p.pieces.front().at;
+    if (std::memcmp(frame.data() + 12, p.headers.data() + 12, first - 12) != 0) return false;
+    for (const Piece& piece : p.pieces) {
+      const std::size_t skip = piece.at == first ? sizeof(Number) : 0;
+      if (std::memcmp(frame.data() + piece.at + skip, noise(n, piece.at) + skip, piece.bytes - skip) != 0) return false;
+      const std::size_t end = piece.at + piece.bytes;  // between the pieces: datagram headers and working counters
+      const std::size_t next = &piece == &p.pieces.back() ? p.headers.size() : (&piece + 1)->at;
+      if (std::memcmp(frame.data() + end, p.headers.data() + end, next - end) != 0) return false;
+    }
+    return true;
+  }
+
+ private:
+  struct Number {
+    static constexpr std::uint32_t kMagic = 0x504F4C58;
+    pollux::Le32 magic;
+    pollux::Le32 inverse;
+    pollux::Le64 number;
+    static Number of(std::uint64_t n) noexcept {
+      return {.magic = kMagic, .inverse = static_cast<std::uint32_t>(~n), .number = n};
+    }
+  };
+  struct Piece {
+    std::size_t at;
+    std::size_t bytes;
+  };
+  struct Plan {
+    std::vector<std::byte> headers;  ///< the whole frame, payload bytes zero
+    std::vector<Piece> pieces;       ///< where the payload goes
+  };
+
+  [[nodiscard]] const std::byte* noise(std::uint64_t n, std::size_t at) const noexcept {
+    return pattern_.data() + (n * 7 + at) % 1024;
+  }
+
+  static Plan plan(std::uint16_t length, pollux::MacAddress destination, pollux::MacAddress source,
+                   pollux::EtherType type) {
+    using namespace pollux;
+    Plan out{std::vector<std::byte>(length), {}};
+    store_header(
+        out.headers.data(),
+        EthernetHeader{.destination = destination, .source = source, .type = static_cast<std::uint16_t>(type)});
+    std::size_t at = sizeof(EthernetHeader);
+    if (type != EtherType::kEtherCat) {
+      out.pieces.push_back({at, length - at});
+      return out;
+    }
+    constexpr std::size_t kHead = sizeof(EtherCatDatagram), kCounter = 2, kData = 128, kLeast = kHead + kCounter + 24;
+    constexpr std::uint16_t kDatagrams = 1 << 12, kMoreFollow = 1 << 15;
+    constexpr std::uint8_t kLogicalReadWrite = 12;
+    store_header(out.headers.data() + at,
+                 EtherCatHeader{.length_type = static_cast<std::uint16_t>((length - at - 2) | kDatagrams)});
+    at += sizeof(EtherCatHeader);
+    for (std::uint8_t index = 0; at < length; ++index) {
+      std::size_t data = std::min(kData, length - at - kHead - kCounter);
+      const std::size_t rest = length - at - kHead - kCounter - data;
+      if (rest != 0 && rest < kLeast) data -= kLeast - rest;  // the last datagram must have room for a header
+      const bool more = at + kHead + data + kCounter < length;
+      store_header(out.headers.data() + at,
+                   EtherCatDatagram{.command = kLogicalReadWrite,
+                                    .index = index,
+                                    .slave_address = std::uint16_t{0},
+                                    .offset = static_cast<std::uint16_t>(index * kData),
+                                    .length_more = static_cast<std::uint16_t>(data | (more ? kMoreFollow : 0)),
+                                    .interrupt = std::uint16_t{0}});
+      out.pieces.push_back({at + kHead, data});
+      at += kHead + data + kCounter;
+    }
+    return out;
+  }
+
+  std::vector<std::uint16_t> lengths_;
+  std::vector<Plan> plans_;
+  std::array<std::byte, 1024 + 1514> pattern_{};
+};
+
+/// The frames of a capture, over and over, byte for byte; shorter ones grow to 60 bytes as on a wire.
+class ReplayedStream final : public FrameStream {
+ public:
+  explicit ReplayedStream(std::vector<std::vector<std::byte>> frames) : frames_(std::move(frames)) {
+    for (auto& frame : frames_) {
+      if (frame.size() < pollux::kMinFrame) frame.resize(pollux::kMinFrame);
+    }
+  }
+  [[nodiscard]] std::uint16_t length(std::uint64_t n) const noexcept override {
+    return static_cast<std::uint16_t>(frame(n).size());
+  }
+  void write(std::uint64_t n, std::byte* to) const noexcept override {
+    std::memcpy(to, frame(n).data(), frame(n).size());
+  }
+  /// Frames carry no number: a frame is the expected one, one of those soon after it, or not ours.
+  [[nodiscard]] bool identify(std::span<const std::byte> got, std::uint64_t expected,
+                              std::uint64_t& number) const noexcept override {
+    for (std::uint64_t n = expected; n < expected + frames_.size(); ++n) {
+      number = n;
+      if (matches(got, n)) return true;
+    }
+    number = expected;  // damaged, if it came from one of the capture's stations
+    return std::any_of(frames_.begin(), frames_.end(), [&](const auto& f) {
+      return got.size() >= 12 &&
+             (std::memcmp(got.data() + 6, f.data() + 6, 6) == 0 || std::memcmp(got.data(), f.data() + 6, 6) == 0);
+    });
+  }
+  [[nodiscard]] bool matches(std::span<const std::byte> got, std::uint64_t n) const noexcept override {
+    const auto& want = frame(n);
+    if (got.size() != want.size() || std::memcmp(got.data() + 12, want.data() + 12, want.size() - 12) != 0)
+      return false;
+    const bool as_sent = std::memcmp(got.data(), want.data(), 12) == 0;
+    return as_sent ||
+           (std::memcmp(got.data(), want.data() + 6, 6) == 0 && std::memcmp(got.data() + 6, want.data(), 6) == 0);
+  }
+  [[nodiscard]] std::size_t count() const noexcept { return frames_.size(); }
+
+ private:
+  [[nodiscard]] const std::vector<std::byte>& frame(std::uint64_t n) const noexcept {
+    return frames_[n % frames_.size()];
+  }
+  std::vector<std::vector<std::byte>> frames_;
+};
+
+/// Checks the frames of one stream in their order of arrival.
+class Checker {
+ public:
+  explicit Checker(const FrameStream& stream) noexcept : stream_(&stream) {}
+
+  /// Returns whether the frame belongs to the stream (and so counts for flow control).
+  bool check(const pollux::Packet& packet) noexcept {
+    const std::span<const std::byte> frame = packet.bytes();
+    std::uint64_t number = 0;
+    if (!stream_->identify(frame, expected_, number)) {
+      ++verdict_.foreign;
+      return false;
+    }
+    if (number < expected_) {
+      ++verdict_.repeated;
+      return true;
+    }
+    verdict_.lost += number - expected_;
+    expected_ = number + 1;
+    if (stream_->matches(frame, number)) {
+      ++verdict_.good;
+    } else {
+      ++verdict_.damaged;
+    }
+    return true;
+  }
+  /// How many frames of the stream have arrived or are known to be lost.
+  [[nodiscard]] std::uint64_t expected() const noexcept { return expected_; }
+  /// The verdict once `sent` frames were sent and no more will come.
+  [[nodiscard]] Verdict finish(std::uint64_t sent) const noexcept {
+    Verdict out = verdict_;
+    if (sent > expected_) out.lost += sent - expected_;
+    return out;
+  }
+
+ private:
+  const FrameStream* stream_;
+  std::uint64_t expected_ = 0;
+  Verdict verdict_;
+};
+
+}  // namespace bench

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// pollux-bench: compares ports, given by spec, on the same kind of wire, peer and frames, in one run.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <optional>
+#include <pollux/net/pcap.hpp>
+
+#include "cases.hpp"
+#include "results.hpp"
+#include "threads.hpp"
+
+namespace bench {
+namespace {
+
+struct Options {
+  std::vector<std::string> ports, peers;
+  std::vector<std::string> cases{"cyclic", "ping-pong", "send", "receive", "forward"};
+  std::uint64_t count = 100'000;  ///< cycles
+  std::uint64_t frames = 0;       ///< of every other case; 0: a tenth of count
+  double period_us = 250;
+  std::uint32_t cyclic_bytes = 1200;
+  std::vector<std::uint32_t> sizes{64, 512, 1518};
+  std::vector<std::uint32_t> bursts{1, 32};
+  std::string pcap, json;
+  unsigned repeat = 3;
+  bool prove = false, mixed = false, count_syscalls = true;
+  int cpu = -1, peer_cpu = -1, fifo = 0;
+};
+
+constexpr std::uint64_t kMostSamples = 2'000'000;  ///< per pass; memory is taken before the loop runs
+
+/// One port with its peer through all cases of one repetition.
+class Comparison {
+ public:
+  Comparison(const Options& options, double tsc_hz, Results& results, SyscallCounter& counter)
+      : options_(options), tsc_hz_(tsc_hz), results_(results), counter_(counter) {
+    if (!options.pcap.empty()) capture_ = pollux::read_capture(options.pcap);
+  }
+
+  void run(const std::string& port_spec, const std::string& peer_spec, unsigned repetition) {
+    port_spec_ = port_spec;
+    peer_spec_ = peer_spec;
+    repetition_ = repetition;
+    proving_ = options_.prove && pollux::PortSpec::parse(port_spec).kind == pollux::PortKind::kPci;
+    pollux::visit_port(port_spec, open_options(), [&](auto& port, const std::string& notes) {
+      PortFacts& facts = results_.facts(port_spec);
+      facts.name = port.name();
+      facts.peer = peer_spec;
+      facts.notes = notes;
+      facts.proven_without_syscalls = proving_;
+      own_mac_ = port.mac();
+      for (const std::string& name : options_.cases) run_case(port, name);
+      if (!capture_.empty()) replay(port);
+    });
+  }
+
+ private:
+  template <class P>
+  void run_case(P& port, const std::string& name) {
+    const std::uint64_t frames =
+        options_.frames != 0 ? options_.frames : std::max<std::uint64_t>(options_.count / 10, 1);
+    if (name == "cyclic") {
+      measure(port, {name, "", options_.cyclic_bytes, 1}, PeerRole::kReflect, per_repetition(options_.count),
+              [](auto&... a) { cyclic(a...); });
+    } else if (name == "ping-pong") {
+      measure(port, {name, "", options_.sizes.front(), 1}, PeerRole::kReflect, per_repetition(frames),
+              [](auto&... a) { ping_pong(a...); });
+    } else {
+      std::vector<std::uint32_t> sizes = options_.sizes;
+      if (options_.mixed) sizes = {kMixed};
+      for (const std::uint32_t bytes : sizes) {
+        for (const std::uint32_t burst : options_.bursts) throughput(port, {name, name, bytes, burst}, frames);
+      }
+    }
+  }
+
+  template <class P>
+  void throughput(P& port, const Key& key, std::uint64_t frames) {
+    const std::uint64_t n = per_repetition(frames);
+    if (key.case_name == "send") {
+      measure(port, key, PeerRole::kSwallow, n, [](auto&... a) { send(a...); });
+    } else if (key.case_name == "receive") {
+      measure(port, key, PeerRole::kSend, n, [](auto&... a) { receive(a...); });
+    } else {
+      measure(port, key, PeerRole::kSend, n, [](auto&... a) { forward(a...); });
+    }
+  }
+
+  template <class P>
+  void replay(P& port) {
+    const ReplayedStream stream(capture_);
+    const std::uint64_t frames = options_.frames != 0 ? options_.frames : options_.count / 10;
+    const std::uint64_t n = per_repetition(std::max<std::uint64_t>(frames, stream.count()));
+    measure_stream(port, {"replay", "send", 0, 1}, PeerRole::kSwallow, n, stream, [](auto&... a) { send(a...); });
+    measure_stream(port, {"replay", "receive", 0, 1}, PeerRole::kSend, n, stream, [](auto&... a) { receive(a...); });
+  }
+
+  template <class P, class Loop>
+  void measure(P& port, const Key& key, PeerRole role, std::uint64_t count, Loop loop) {
+    const auto type = key.case_name == "cyclic" ? pollux::EtherType::kEtherCat : pollux::EtherType::kExperimental;
+    // Without a peer the frames come back as they were sent (an EtherCAT segment, a loopback plug).
+    const pollux::MacAddress other = peer_spec_.empty() ? own_mac_ : pollux::MacAddress{{0x02, 0, 0, 0, 0, 0x02}};
+    const bool peer_sends = role == PeerRole::kSend;
+    const GeneratedStream stream(lengths(key.frame_bytes), peer_sends ? own_mac_ : other, peer_sends ? other : own_mac_,
+                                 type);
+    measure_stream(port, key, role, count, stream, loop);
+  }
+
+  /// A counting pass, then the measured pass.
+  template <class P, class Loop>
+  void measure_stream(P& port, const Key& key, PeerRole role, std::uint64_t count, const FrameStream& stream,
+                      Loop loop) {
+    fmt::print(stderr, "  {:<24}{} [{}/{}]\n", port_spec_, key.title(), repetition_ + 1, options_.repeat);
+    constexpr std::uint64_t kCounted = 1000;
+    if (options_.count_syscalls && repetition_ == 0) {
+      const Outcome counted = pass(port, key, role, std::min(count, kCounted), stream, Watch::kCount, loop);
+      (void)counted;
+    }
+    const Outcome out = pass(port, key, role, count, stream, proving_ ? Watch::kProveNone : Watch::kNothing, loop);
+    const double seconds = static_cast<double>(out.elapsed) / tsc_hz_;
+    const bool has_rate = key.case_name != "cyclic" && seconds > 0;
+    const double rate = has_rate ? static_cast<double>(out.frames) / seconds : 0;
+    const auto add = [&](const char* direction, const Samples& samples) {
+      Key named = key;
+      named.direction = direction;
+      if (samples.size() != 0) results_.add(named, port_spec_, samples, rate);
+    };
+    add(key.case_name == "forward" ? "forward" : "send", out.send);
+    add(key.case_name == "ping-pong" ? "round-trip" : "receive", out.receive);
+    results_.facts(port_spec_).overruns += out.overruns;
+  }
+
+  template <class P, class Loop>
+  Outcome pass(P& port, const Key& key, PeerRole role, std::uint64_t count, const FrameStream& stream, Watch watch,
+               Loop loop) {
+    discard_leftovers(port);
+    std::optional<Peer> peer;
+    Shared alone;
+    if (!peer_spec_.empty()) peer.emplace(peer_spec_, role, stream, count, open_options(), options_.peer_cpu);
+    Shared& shared = peer ? peer->shared() : alone;
+    Outcome out(static_cast<std::size_t>(std::min(count, kMostSamples)));
+    const Pass plan{.stream = &stream,
+                    .count = count,
+                    .burst = key.burst,
+                    .period = static_cast<std::uint64_t>(std::llround(options_.period_us * tsc_hz_ / 1e6)),
+                    .patience = static_cast<std::uint64_t>(tsc_hz_ * 5)};
+    const std::uint64_t calls = run_measured({options_.cpu, options_.fifo}, watch, &counter_,
+                                             [&]() noexcept { loop(port, plan, shared, out); });
+    PortFacts& facts = results_.facts(port_spec_);
+    if (peer) {
+      peer->stop();
+      out.verdict += peer->verdict();
+    }
+    facts.verdict += out.verdict;
+    if (watch == Watch::kCount) {
+      counted_calls_[port_spec_] += calls;
+      // Every frame counts once for each direction in which the measured port carried it.
+      counted_packets_[port_spec_] += out.frames * (role == PeerRole::kReflect || key.case_name == "forward" ? 2 : 1);
+      facts.syscalls_per_packet = static_cast<double>(counted_calls_[port_spec_]) /
+                                  static_cast<double>(std::max<std::uint64_t>(counted_packets_[port_spec_], 1));
+    }
+    return out;
+  }
+
+  /// Frames of an earlier pass, or what the kernel said when the interface came up.
+  template <class P>
+  static void discard_leftovers(P& port) {
+    const pollux::SteadyClock clock;
+    for (auto quiet_since = clock.now(); clock.now() < quiet_since + pollux::Nanos{20'000'000};) {
+      pollux::Burst<32> old(port.pool());
+      if (port.rx_burst(old) != 0) quiet_since = clock.now();
+    }
+  }
+
+  [[nodiscard]] std::uint64_t per_repetition(std::uint64_t n) const {
+    return std::max<std::uint64_t>(n / options_.repeat, 1);
+  }
+  static constexpr std::uint32_t kMixed = 1;  ///< stands for "every size from 64 to 1518"
+  static std::vector<std::uint16_t> lengths(std::uint32_t frame_bytes) {
+    constexpr std::uint32_t kFcs = 4;
+    if (frame_bytes != kMixed) return {static_cast<std::uint16_t>(frame_bytes - kFcs)};
+    std::vector<std::uint16_t> out;
+    for (std::uint32_t i = 0; i <= 1514 - 60; ++i) out.push_back(static_cast<std::uint16_t>(60 + i * 613 % 1455));
+    return out;
+  }
+  [[nodiscard]] pollux::OpenOptions open_options() const {
+    return {.promiscuous = true, .restore_vlan = !options_.pcap.empty()};
+  }
+
+  const Options& options_;
+  double tsc_hz_;
+  Results& results_;
+  SyscallCounter& counter_;
+  std::vector<std::vector<std::byte>> capture_;
+  std::string port_spec_, peer_spec_;
+  unsigned repetition_ = 0;
+  bool proving_ = false;
+  pollux::MacAddress own_mac_;
+  std::map<std::string, std::uint64_t> counted_calls_, counted_packets_;
+};
+
+std::vector<std::string> method(const Options& options, double timing_ns) {
+  std::vector<std::string> out{
+      fmt::format("each port in turn, {} repetitions of all cases; figures are medians over the repetitions of each "
+                  "repetition's own min, average, percentiles and max",
+                  options.repeat),
+      fmt::format("time: TSC, fenced before and after each call; an empty measurement takes {:.0f} ns, not subtracted",
+                  timing_ns),
+      "send: one tx_burst call, per packet it took; receive: one rx_burst call that returned packets, per packet; "
+      "round-trip: from before the send to the frame's return; forward: receive, exchange addresses, send, per packet",
+      fmt::format(
+          "cyclic: one {}-byte EtherCAT frame every {} us, {} cycles in all: receive what came back of the last "
+          "cycle's, send the next, spin on the TSC until the next cycle",
+          options.cyclic_bytes, options.period_us, options.count),
+      fmt::format("frame sizes include 4 bytes FCS; at most {} frames are under way; every frame received is compared "
+                  "byte for byte with what was sent",
+                  kWindow),
+      "system calls per packet: counted with ptrace in a pass of its own of up to 1000 frames or cycles a case (send, "
+      "receive and empty looks together)",
+      fmt::format("measured thread: {}, {}; peer thread: {}",
+                  options.cpu < 0 ? "any CPU" : fmt::format("CPU {}", options.cpu),
+                  options.fifo > 0 ? fmt::format("SCHED_FIFO {}", options.fifo) : "SCHED_OTHER",
+                  options.peer_cpu < 0 ? "any CPU" : fmt::format("CPU {}", options.peer_cpu)),
+  };
+  return out;
+}
+
+double timing_overhead_ns(double tsc_hz) {
+  std::vector<std::uint64_t> ticks;
+  for (int i = 0; i < 1001; ++i) ticks.push_back(timed([] {}));
+  std::nth_element(ticks.begin(), ticks.begin() + 500, ticks.end());
+  return static_cast<double>(ticks[500]) * 1e9 / tsc_hz;
+}
+
+int run(const Options& options) {
+  for (const std::string& spec : options.ports) (void)pollux::PortSpec::parse(spec);
+  for (const std::string& spec : options.peers) {
+    if (!spec.empty()) (void)pollux::PortSpec::parse(spec);
+  }
+  SyscallCounter counter;  // forks, so before anything is opened
+  const double tsc_hz = pollux::Tsc::measure_hz(pollux::Nanos{200'000'000});
+  const double timing_ns = timing_overhead_ns(tsc_hz);
+  for (const auto& [what, value] : describe_machine(tsc_hz)) fmt::print("{:<16}{}\n", what, value);
+  for (const std::string& line : method(options, timing_ns)) fmt::print("method          {}\n", line);
+  std::fflush(stdout);
+  Results results(1e9 / tsc_hz);
+  Comparison comparison(options, tsc_hz, results, counter);
+  for (unsigned repetition = 0; repetition < options.repeat; ++repetition) {
+    for (std::size_t i = 0; i < options.ports.size(); ++i) {
+      comparison.run(options.ports[i], options.peers.empty() ? "" : options.peers[i], repetition);
+    }
+  }
+  fmt::print("{}{}{}", results.histograms(), results.table(), results.verdicts());
+  if (!options.json.empty()) {
+    results.write_json(options.json, method(options, timing_ns));
+    fmt::print("wrote {}\n", options.json);
+  }
+  if (results.clean()) return 0;
+  fmt::print(stderr, "pollux-bench: frames were lost, repeated or damaged (see above)\n");
+  return 1;
+}
+
+int parse_and_run(int argc, char** argv) {
+  Options o;
+  CLI::App app{"Compares packet ports on the same kind of wire, with the same peer and frames, in one run."};
+  app.footer(
+      "Ports: pci:DDDD:BB:DD.F (an 82574 bound to vfio-pci), packet:IFNAME (raw PF_PACKET socket).\n"
+      "Example: pollux-bench --port packet:eth1 --peer packet:eth2 --port pci:0000:03:00.0 --peer packet:eth3");
+  app.add_option("--port", o.ports, "port to measure; give it once for each port to compare")->required();
+  app.add_option("--peer", o.peers,
+                 "the station at the other end of each port's wire, in the same order; without "
+                 "any, the wire itself must return frames");
+  app.add_option("--case", o.cases, "cyclic, ping-pong, send, receive, forward (all by default); none for replay only")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"cyclic", "ping-pong", "send", "receive", "forward", "none"}));
+  app.add_option("--count", o.count, "cycles of the cyclic case, over all repetitions")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--frames", o.frames, "frames of every other case, over all repetitions; default a tenth of --count");
+  app.add_option("--period", o.period_us, "cycle time [us]")->capture_default_str()->check(CLI::Range(1.0, 1e6));
+  app.add_option("--cyclic-size", o.cyclic_bytes, "size of the EtherCAT frame [bytes with FCS]")
+      ->capture_default_str()
+      ->check(CLI::Range(64, 1518));
+  app.add_option("--size", o.sizes, "frame sizes [bytes with FCS]")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::Range(64, 1518));
+  app.add_flag("--mixed", o.mixed, "throughput cases: cycle through every size from 64 to 1518 instead");
+  app.add_option("--burst", o.bursts, "packets per call")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::Range(1u, kMaxBurst));
+  app.add_option("--pcap", o.pcap, "also replay the frames of this capture")->check(CLI::ExistingFile);
+  app.add_option("--json", o.json, "write machine, method and results to this file");
+  app.add_option("--repeat", o.repeat, "repetitions, ports in turn")->capture_default_str()->check(CLI::Range(1, 1000));
+  app.add_flag("--prove-zero-syscalls", o.prove,
+               "run the measured loops of NIC ports in a thread that the kernel kills "
+               "at any system call");
+  app.add_flag("!--no-syscall-count", o.count_syscalls, "skip the counting passes");
+  app.add_option("--cpu", o.cpu, "pin the measured thread");
+  app.add_option("--peer-cpu", o.peer_cpu, "pin the peer thread");
+  app.add_option("--fifo", o.fifo, "SCHED_FIFO priority of the measured thread")->check(CLI::Range(0, 99));
+  CLI11_PARSE(app, argc, argv);
+  std::erase(o.cases, "none");
+  if (!o.peers.empty() && o.peers.size() != o.ports.size()) {
+    fmt::print(stderr, "pollux-bench: {} ports but {} peers; give one --peer for each --port\n", o.ports.size(),
+               o.peers.size());
+    return 2;
+  }
+  return run(o);
+}
+
+}  // namespace
+}  // namespace bench
+
+int main(int argc, char** argv) {
+  try {
+    return bench::parse_and_run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "pollux-bench: {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "results.hpp"
+
+#include <fmt/format.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <pollux/core/file.hpp>
+
+namespace bench {
+namespace {
+
+double median_of(std::vector<double> values) {
+  if (values.empty()) return 0;
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+/// "840 ns", "12.3 us": three significant digits or so.
+std::string duration(double ns) {
+  if (ns < 1e3) return fmt::format("{:.0f} ns", ns);
+  if (ns < 1e6) return fmt::format("{:.2f} us", ns / 1e3);
+  return fmt::format("{:.2f} ms", ns / 1e6);
+}
+
+std::string first_line_after(const std::string& text, const std::string& label) {
+  const auto at = text.find(label);
+  if (at == text.npos) return {};
+  const auto begin = text.find(':', at) + 1;
+  return std::string(pollux::text::trim(std::string_view(text).substr(begin, text.find('\n', begin) - begin)));
+}
+
+}  // namespace
+
+std::string Key::title() const {
+  std::string out = case_name;
+  if (!direction.empty() && direction != case_name) out += ", " + direction;
+  out += frame_bytes == 0 ? ", captured frames" : fmt::format(", {} bytes", frame_bytes);
+  if (burst != 1) out += fmt::format(", burst {}", burst);
+  return out;
+}
+
+void Histogram::add(const std::vector<double>& sorted_ns) {
+  for (const double ns : sorted_ns) ++bins[std::min(static_cast<std::size_t>(ns / kBinNs), kBins)];
+}
+
+Summary Series::median() const {
+  const auto of = [&](double Summary::* figure) {
+    std::vector<double> values;
+    for (const Summary& s : repetitions) values.push_back(s.*figure);
+    return median_of(std::move(values));
+  };
+  Summary out{.count = 0,
+              .min = of(&Summary::min),
+              .average = of(&Summary::average),
+              .p50 = of(&Summary::p50),
+              .p99 = of(&Summary::p99),
+              .p999 = of(&Summary::p999),
+              .max = of(&Summary::max)};
+  for (const Summary& s : repetitions) out.count += s.count;
+  return out;
+}
+
+void Results::add(const Key& key, const std::string& port, const Samples& samples, double packets_per_second) {
+  auto it =
+      std::find_if(series_.begin(), series_.end(), [&](const Series& s) { return s.key == key && s.port == port; });
+  if (it == series_.end()) {
+    series_.push_back({.key = key, .port = port, .repetitions = {}, .packets_per_second = {}, .histogram = {}});
+    it = series_.end() - 1;
+  }
+  const std::vector<double> sorted = samples.sorted_ns(ns_per_tick_);
+  it->repetitions.push_back(Summary::of(sorted));
+  if (packets_per_second > 0) it->packets_per_second.push_back(packets_per_second);
+  it->histogram.add(sorted);
+}
+
+PortFacts& Results::facts(const std::string& port) {
+  const auto it = std::find_if(facts_.begin(), facts_.end(), [&](const PortFacts& f) { return f.port == port; });
+  if (it != facts_.end()) return *it;
+  facts_.push_back({});
+  facts_.back().port = port;
+  return facts_.back();
+}
+
+bool Results::clean() const {
+  return std::all_of(facts_.begin(), facts_.end(), [](const PortFacts& f) { return f.verdict.clean(); });
+}
+
+std::vector<Key> Results::keys() const {
+  std::vector<Key> out;
+  for (const Series& s : series_) {
+    if (std::find(out.begin(), out.end(), s.key) == out.end()) out.push_back(s.key);
+  }
+  return out;
+}
+
+std::string Results::table() const {
+  std::string out;
+  for (const Key& key : keys()) {
+    fmt::format_to(std::back_inserter(out), "\n{}\n  {:<24}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>12}{:>11}{:>11}\n",
+                   key.title(), "port", "min", "average", "p50", "p99", "p99.9", "max", "kpackets/s", "p50 ratio",
+                   "p99 ratio");
+    const Summary* first = nullptr;
+    Summary base;
+    for (const Series& s : series_) {
+      if (!(s.key == key)) continue;
+      const Summary m = s.median();
+      if (first == nullptr) base = m, first = &base;
+      const double rate = median_of(s.packets_per_second);
+      const auto ratio = [](double a, double b) { return b > 0 ? fmt::format("{:.2f}x", a / b) : std::string("-"); };
+      fmt::format_to(std::back_inserter(out), "  {:<24}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>12}{:>11}{:>11}\n",
+                     s.port, duration(m.min), duration(m.average), duration(m.p50), duration(m.p99), duration(m.p999),
+                     duration(m.max), rate > 0 ? fmt::format("{:.1f}", rate / 1e3) : "-", ratio(m.p50, base.p50),
+                     ratio(m.p99, base.p99));
+    }
+  }
+  return out;
+}
+
+std::string Results::histograms() const {
+  constexpr std::size_t kWidth = 60;
+  std::string out;
+  for (const Series& s : series_) {
+    if (s.key.case_name != "cyclic") continue;
+    fmt::format_to(std::back_inserter(out), "\n{}, {}: samples by half microsecond\n", s.key.title(), s.port);
+    const auto& bins = s.histogram.bins;
+    const std::uint64_t most = std::max<std::uint64_t>(1, *std::max_element(bins.begin(), bins.end()));
+    for (std::size_t i = 0; i < bins.size(); ++i) {
+      if (bins[i] == 0) continue;
+      const std::string bar(std::max<std::size_t>(1, bins[i] * kWidth / most), '#');
+      const double from = static_cast<double>(i) * Histogram::kBinNs / 1e3;
+      fmt::format_to(std::back_inserter(out), "  {:>5.1f}{} us {:>9}  {}\n", from, i + 1 == bins.size() ? "+" : " ",
+                     bins[i], bar);
+    }
+  }
+  return out;
+}
+
+std::string Results::verdicts() const {
+  std::string out = "\nframes and system calls\n";
+  for (const PortFacts& f : facts_) {
+    const Verdict& v = f.verdict;
+    fmt::format_to(std::back_inserter(out), "  {:<24}{} good, {} lost, {} repeated or out of order, {} damaged", f.port,
+                   v.good, v.lost, v.repeated, v.damaged);
+    if (v.foreign != 0) fmt::format_to(std::back_inserter(out), " ({} foreign frames ignored)", v.foreign);
+    if (f.overruns != 0) fmt::format_to(std::back_inserter(out), "; {} cycles began late", f.overruns);
+    if (f.syscalls_per_packet >= 0) {
+      fmt::format_to(std::back_inserter(out), "; {:.3f} system calls per packet", f.syscalls_per_packet);
+    }
+    if (f.proven_without_syscalls) out += "; every measured loop ran under a seccomp filter that allows none";
+    out += '\n';
+    if (!f.notes.empty()) fmt::format_to(std::back_inserter(out), "  {:<24}note: {}\n", "", f.notes);
+  }
+  return out;
+}
+
+void Results::write_json(const std::string& path, const std::vector<std::string>& method) const {
+  using nlohmann::json;
+  json machine, results = json::array(), ports = json::array();
+  for (const auto& [what, value] : describe_machine(1e9 / ns_per_tick_)) machine[what] = value;
+  const auto entry = [&](const Key& key, const std::string& port, const char* metric, const char* unit, double value) {
+    results.push_back({{"case", key.case_name},
+                       {"port", port},
+                       {"direction", key.direction},
+                       {"frame_bytes", key.frame_bytes},
+                       {"burst", key.burst},
+                       {"metric", metric},
+                       {"unit", unit},
+                       {"value", value}});
+  };
+  for (const Series& s : series_) {
+    const Summary m = s.median();
+    for (const auto& [metric, value] :
+         {std::pair{"min", m.min}, std::pair{"average", m.average}, std::pair{"p50", m.p50}, std::pair{"p99", m.p99},
+          std::pair{"p99.9", m.p999}, std::pair{"max", m.max}}) {
+      entry(s.key, s.port, metric, "ns", value);
+    }
+    entry(s.key, s.port, "samples", "1", static_cast<double>(m.count));
+    if (!s.packets_per_second.empty()) entry(s.key, s.port, "rate", "packets/s", median_of(s.packets_per_second));
+  }
+  for (const PortFacts& f : facts_) {
+    const Key whole{.case_name = "all", .direction = "all", .frame_bytes = 0, .burst = 0};
+    for (const auto& [metric, value] :
+         {std::pair{"good", f.verdict.good}, std::pair{"lost", f.verdict.lost},
+          std::pair{"repeated", f.verdict.repeated}, std::pair{"damaged", f.verdict.damaged},
+          std::pair{"foreign", f.verdict.foreign}, std::pair{"overruns", f.overruns}}) {
+      entry(whole, f.port, metric, "frames", static_cast<double>(value));
+    }
+    if (f.syscalls_per_packet >= 0) entry(whole, f.port, "system_calls", "1/packet", f.syscalls_per_packet);
+    entry(whole, f.port, "proven_without_system_calls", "bool", f.proven_without_syscalls ? 1 : 0);
+    ports.push_back({{"port", f.port}, {"device", f.name}, {"peer", f.peer}, {"notes", f.notes}});
+  }
+  machine["ports"] = ports;
+  std::ofstream file(path);
+  file << json{{"machine", machine}, {"method", method}, {"results", results}}.dump(2) << '\n';
+  if (!file.flush()) {
+    pollux::raise({.code = errno, .operation = "write", .object = path, .where = {}, .remedy = {}});
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> describe_machine(double tsc_hz) {
+  utsname os{};
+  ::uname(&os);
+  auto cpuinfo = pollux::file::try_read("/proc/cpuinfo");
+  const std::string text = cpuinfo ? cpuinfo.value() : "";
+  const bool hypervisor = text.find(" hypervisor") != text.npos;
+  std::vector<std::pair<std::string, std::string>> out{
+      {"cpu", first_line_after(text, "model name")},
+      {"cpus", std::to_string(::sysconf(_SC_NPROCESSORS_ONLN))},
+      {"kernel", fmt::format("{} {}", os.sysname, os.release)},
+      {"tsc_mhz", fmt::format("{:.1f}", tsc_hz / 1e6)},
+      {"virtual_machine", hypervisor ? "yes" : "no"},
+  };
+  if (auto vendor = pollux::file::try_read("/sys/class/dmi/id/sys_vendor")) {
+    out.emplace_back("system", std::string(pollux::text::trim(vendor.value())));
+  }
+  return out;
+}
+
+}  // namespace bench

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Results: what was measured, by case and port, over repetitions; printed as tables and histograms, written as JSON.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "frames.hpp"
+#include "samples.hpp"
+
+namespace bench {
+
+/// What one series of numbers is about.
+struct Key {
+  std::string case_name;          ///< cyclic, ping-pong, send, receive, forward, replay
+  std::string direction;          ///< send, receive, round-trip, forward
+  std::uint32_t frame_bytes = 0;  ///< FCS included; 0: as in the capture
+  std::uint32_t burst = 1;
+  friend bool operator==(const Key&, const Key&) = default;
+  [[nodiscard]] std::string title() const;
+};
+
+/// Counts in bins of half a microsecond; the last bin holds all beyond.
+struct Histogram {
+  static constexpr double kBinNs = 500;
+  static constexpr std::size_t kBins = 64;
+  std::vector<std::uint64_t> bins = std::vector<std::uint64_t>(kBins + 1);
+  void add(const std::vector<double>& sorted_ns);
+};
+
+/// One port's numbers under one key.
+struct Series {
+  Key key;
+  std::string port;
+  std::vector<Summary> repetitions;        ///< [ns per packet]
+  std::vector<double> packets_per_second;  ///< where the case has a rate
+  Histogram histogram;
+  [[nodiscard]] Summary median() const;  ///< of each figure over the repetitions
+};
+
+/// Facts about a port that are not times.
+struct PortFacts {
+  std::string port;
+  std::string name;  ///< as the driver calls it
+  std::string peer;
+  std::string notes;
+  Verdict verdict;
+  double syscalls_per_packet = -1;  ///< send and receive together; -1: not counted
+  bool proven_without_syscalls = false;
+  std::uint64_t overruns = 0;
+};
+
+class Results {
+ public:
+  explicit Results(double ns_per_tick) : ns_per_tick_(ns_per_tick) {}
+
+  void add(const Key& key, const std::string& port, const Samples& samples, double packets_per_second = 0);
+  PortFacts& facts(const std::string& port);
+  /// Every frame of every port arrived once, in order and undamaged.
+  [[nodiscard]] bool clean() const;
+
+  [[nodiscard]] std::string table() const;
+  [[nodiscard]] std::string histograms() const;
+  [[nodiscard]] std::string verdicts() const;
+  /// Errors: raises when the file cannot be written.
+  void write_json(const std::string& path, const std::vector<std::string>& method) const;
+
+ private:
+  [[nodiscard]] std::vector<Key> keys() const;
+  double ns_per_tick_;
+  std::vector<Series> series_;
+  std::vector<PortFacts> facts_;
+};
+
+/// The machine in a few words: {what, value}.
+std::vector<std::pair<std::string, std::string>> describe_machine(double tsc_hz);
+
+}  // namespace bench

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Port: one 82574 as a PollModePort, on any backend.
+#pragma once
+#include <bit>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <pollux/backend/concept.hpp>
+#include <pollux/dma/pool.hpp>
+#include <pollux/e1000/bring_up.hpp>
+#include <pollux/e1000/link.hpp>
+#include <pollux/e1000/rx.hpp>
+#include <pollux/e1000/tx.hpp>
+#include <pollux/net/port.hpp>
+
+namespace pollux::e1000 {
+
+struct Config {
+  std::uint32_t rx_descriptors = 512;  ///< power of two, 32..4096
+  std::uint32_t tx_descriptors = 512;  ///< power of two, 32..4096
+  bool promiscuous = false;            ///< receive every frame, not only own-address and broadcast
+  Nanos link_deadline = 5_s;           ///< how long start() waits for the link; 0: it does not wait
+  DoorbellPolicy doorbell = DoorbellPolicy::kEachBurst;
+};
+
+/// One queue each way, polling, frames up to 1522 bytes (one VLAN tag; FCS neither given nor delivered).
+/// The constructor resets the device and leaves it quiet; start() lets it send and receive; stop() ends DMA and gives
+/// every buffer back. Any number of start/stop pairs. The destructor stops, resets and turns bus mastering off before
+/// any memory goes.
+/// Pre: the pool is of the backend's domain, with buffers of at least 2048 bytes and at least rx_descriptors of them;
+/// backend and pool outlive the port. Threads: one, that of the pool.
+template <class Chip, DeviceBackend Backend>
+class Port {
+ public:
+  using Io = typename Backend::Io;
+
+  /// Errors: raises EINVAL (configuration, pool, unknown device) or ETIMEDOUT (a register that does not come round).
+  Port(Backend& backend, BufferPool& pool, const Config& config = {})
+      : backend_(&backend),
+        pool_(&pool),
+        config_(checked(config, backend, pool)),
+        device_{backend.bar(Chip::kRegisterBar), backend.clock(), text::cat(chip_name(backend), " ", backend.name())},
+        ring_memory_(DmaRegion::allocate(backend.domain(), ring_bytes(config), PagePreference::kOrdinary)),
+        shadow_(config.rx_descriptors + 2 * config.tx_descriptors),
+        rx_({ring_memory_.data(), ring_memory_.bus(), config.rx_descriptors}, shadow_.data(), pool,
+            {device_.bar, kQueue}),
+        tx_({ring_memory_.data() + rx_bytes(config), ring_memory_.bus() + rx_bytes(config), config.tx_descriptors},
+            shadow_.data() + config.rx_descriptors, pool, {device_.bar, kQueue}) {
+    backend_->set_bus_master(false);
+    mac_ = Steps(device_).run();
+    configured_ = true;
+  }
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+  ~Port() {
+    stop();
+    Steps(device_).shut_down();
+  }
+
+  /// Lets the device work. Errors: raises ETIMEDOUT when the link does not come up (the port is then stopped).
+  void start() {
+    if (started_) return;
+    if (!configured_) (void)Steps(device_).run();
+    configured_ = started_ = true;
+    const DescRing<RxDescriptor> rx_ring(ring_memory_.data(), ring_memory_.bus(), config_.rx_descriptors);
+    const DescRing<TxDescriptor> tx_ring(ring_memory_.data() + rx_bytes(config_),
+                                         ring_memory_.bus() + rx_bytes(config_), config_.tx_descriptors);
+    set_up_rx_ring(device_.bar, kQueue, rx_ring);
+    set_up_tx_ring(device_.bar, kQueue, tx_ring);
+    backend_->set_bus_master(true);
+    enable_tx(device_.bar);
+    rx_.refill();
+    rx_.publish(true);
+    enable_rx(device_.bar, config_.promiscuous);
+    if (config_.link_deadline > 0_ns) await_link();
+  }
+
+  /// Ends sending and receiving; every buffer, sent or not, goes back to the pool. The device is reset and ready for
+  /// another start(). Takes some 50 ms.
+  void stop() noexcept {
+    if (!started_) return;
+    started_ = false;
+    gather_stats(device_.bar, stats_);
+    quiet_down();
+    rx_.release_all();
+    tx_.release_all();
+  }
+
+  std::uint32_t rx_burst(PacketBurst& burst) noexcept { return rx_.rx_burst(burst); }
+  std::uint32_t tx_burst(PacketBurst& burst) noexcept {
+    return tx_.tx_burst(burst, config_.doorbell == DoorbellPolicy::kEachBurst);
+  }
+  void commit() noexcept { tx_.publish(); }
+  std::uint32_t reclaim() noexcept { return tx_.reap(config_.tx_descriptors); }
+
+  /// Cost: 1 MMIO read.
+  [[nodiscard]] LinkState link() noexcept { return read_link(device_); }
+  /// Cost: 16 MMIO reads.
+  [[nodiscard]] PortStats stats() noexcept {
+    if (started_) gather_stats(device_.bar, stats_);
+    PortStats out = stats_;
+    out.rx_rejected = rx_.rejected();
+    out.rx_no_buffer = rx_.starved();
+    return out;
+  }
+  /// Cost: 1 MMIO read, 1 write.
+  void set_promiscuous(bool on) noexcept {
+    config_.promiscuous = on;
+    if (started_) e1000::set_promiscuous(device_.bar, on);
+  }
+  [[nodiscard]] MacAddress mac() const noexcept { return mac_; }
+  [[nodiscard]] const std::string& name() const noexcept { return device_.name; }
+  [[nodiscard]] BufferStore& pool() const noexcept { return *pool_; }
+  /// The register window, for dumps.
+  [[nodiscard]] reg::Bar<Io> bar() const noexcept { return device_.bar; }
+
+ private:
+  using Steps = BringUp<Chip, Io, typename Backend::Clock>;
+  static constexpr reg::Index kQueue{0};
+
+  static constexpr std::size_t rx_bytes(const Config& c) { return c.rx_descriptors * sizeof(RxDescriptor); }
+  static constexpr std::size_t ring_bytes(const Config& c) {
+    return rx_bytes(c) + c.tx_descriptors * sizeof(TxDescriptor);
+  }
+  static const char* chip_name(const Backend& backend) {
+    const PciId id = backend.id();
+    for (const DeviceEntry& entry : kI82574Devices) {
+      if (entry.vendor == id.vendor && entry.device == id.device) return entry.name;
+    }
+    raise({.code = ENODEV,
+           .operation = "drive",
+           .object = backend.name(),
+           .where = text::cat("PCI id ", id.to_string(), " is no ", Chip::kName),
+           .remedy = "the e1000 README lists the devices of this driver"});
+  }
+  static const Config& checked(const Config& config, Backend& backend, const BufferPool& pool) {
+    const auto refuse = [&](std::string why, const char* remedy) {
+      raise({.code = EINVAL,
+             .operation = "configure",
+             .object = backend.name(),
+             .where = std::move(why),
+             .remedy = remedy});
+    };
+    for (const std::uint32_t n : {config.rx_descriptors, config.tx_descriptors}) {
+      if (!std::has_single_bit(n) || n < Chip::kMinRing || n > Chip::kMaxRing) {
+        refuse(text::cat("a ring of ", n, " descriptors"), "rings are powers of two from 32 to 4096");
+      }
+    }
+    if (&pool.domain() != &backend.domain()) {
+      refuse("the pool is of another DMA domain", "make the pool with the device's domain()");
+    }
+    if (pool.buffer_bytes() < 2048) refuse("buffers under 2048 bytes", "RCTL.BSIZE lets the device write 2048 bytes");
+    if (pool.count() < config.rx_descriptors) {
+      refuse(text::cat("a pool of ", pool.count(), " buffers for ", config.rx_descriptors, " receive descriptors"),
+             "give the pool at least rx_descriptors + tx_descriptors buffers");
+    }
+    return config;
+  }
+
+  void await_link() {
+    struct StopUnlessUp {  // a failed start leaves a stopped port
+      Port* port;
+      ~StopUnlessUp() {
+        if (port != nullptr) port->stop();
+      }
+    } guard{this};
+    (void)wait_for_link(device_, config_.link_deadline);
+    guard.port = nullptr;
+  }
+  /// Queues off, device reset, bus mastering off: from here on it cannot reach memory.
+  void quiet_down() noexcept {
+    Steps(device_).shut_down();
+    backend_->set_bus_master(false);
+    configured_ = false;
+  }
+
+  Backend* backend_;
+  BufferPool* pool_;
+  Config config_;
+  reg::Device<Io, typename Backend::Clock> device_;
+  DmaRegion ring_memory_;
+  std::vector<std::uint32_t> shadow_;
+  RxQueue<Io> rx_;
+  TxQueue<Io> tx_;
+  MacAddress mac_;
+  PortStats stats_;
+  bool configured_ = false;  ///< bring_up has run since the last reset
+  bool started_ = false;
+};
+
+}  // namespace pollux::e1000

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// open_port(spec): a port by its name, with everything it stands on. For programs that choose at run time; those that
+// know their NIC write the four lines themselves (examples/).
+//
+// It lies with the drivers, not in net/, because it names every driver and backend there is.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <pollux/backend/vfio.hpp>
+#include <pollux/e1000/port.hpp>
+#include <pollux/kernel/packet_socket.hpp>
+#include <pollux/net/any_port.hpp>
+#include <pollux/net/spec.hpp>
+
+namespace pollux {
+
+struct OpenOptions {
+  std::uint32_t buffers = 2048;        ///< in the pool that all ports of one call share
+  std::uint32_t rx_descriptors = 512;  ///< where the port has a ring
+  std::uint32_t tx_descriptors = 512;
+  bool promiscuous = false;
+  bool restore_vlan = true;  ///< kernel ports: give VLAN tags back to received frames
+  Nanos link_deadline = 5_s;
+};
+
+namespace detail {
+
+/// What the ports of one call share. Members in order of acquisition.
+struct PortGroup {
+  std::unique_ptr<VfioContainer> container;
+  HostDomain host;
+  std::vector<std::unique_ptr<VfioDevice>> devices;
+  std::unique_ptr<BufferPool> pool;
+
+  /// Opens the devices, then the pool, because memory is mapped for all devices at once.
+  PortGroup(const std::vector<PortSpec>& specs, const OpenOptions& options) {
+    for (const PortSpec& spec : specs) {
+      if (spec.kind != PortKind::kPci) continue;
+      const Bdf bdf = Bdf::parse(spec.object);
+      if (!container) {
+        (void)PciSysfs{}.info(bdf);  // a wrong address is reported as that, before a missing VFIO is
+        container = std::make_unique<VfioContainer>();
+      }
+      devices.push_back(std::make_unique<VfioDevice>(*container, bdf));
+    }
+    if (container) {
+      pool = std::make_unique<BufferPool>(*container, options.buffers);
+    } else {  // hugepages are kept for those who need them
+      pool = std::make_unique<BufferPool>(host, options.buffers, BufferPool::kDefaultBufferBytes,
+                                          PagePreference::kOrdinary);
+    }
+  }
+};
+
+using Pci82574 = e1000::Port<e1000::I82574, VfioDevice>;
+
+inline std::unique_ptr<Pci82574> make_82574(VfioDevice& device, BufferPool& pool, const OpenOptions& options) {
+  auto port = std::make_unique<Pci82574>(device, pool,
+                                         e1000::Config{.rx_descriptors = options.rx_descriptors,
+                                                       .tx_descriptors = options.tx_descriptors,
+                                                       .promiscuous = options.promiscuous,
+                                                       .link_deadline = options.link_deadline});
+  port->start();
+  return port;
+}
+
+inline std::unique_ptr<PacketSocket> make_packet_socket(const std::string& interface, BufferPool& pool,
+                                                        const OpenOptions& options) {
+  return std::make_unique<PacketSocket>(interface, pool,
+                                        PacketSocketConfig{.promiscuous = options.promiscuous,
+                                                           .restore_vlan = options.restore_vlan,
+                                                           .link_deadline = options.link_deadline});
+}
+
+/// A port and its share in the group it stands on.
+template <class P>
+struct GroupedPort {
+  std::shared_ptr<PortGroup> group;
+  std::unique_ptr<P> owned;
+
+  P& port() noexcept { return *owned; }
+  [[nodiscard]] const std::string& notes() const noexcept { return group->pool->note(); }
+};
+template <class P>
+AnyPort any_port(std::shared_ptr<PortGroup> group, std::unique_ptr<P> port) {
+  return AnyPort(std::make_unique<GroupedPort<P>>(GroupedPort<P>{std::move(group), std::move(port)}));
+}
+
+}  // namespace detail
+
+/// Opens and starts several ports for one thread: they share one pool, so packets may go from any to any.
+/// Errors: raises what the backend, driver or kernel port raises; nothing stays open then.
+inline std::vector<AnyPort> open_ports(const std::vector<std::string>& specs, const OpenOptions& options = {}) {
+  std::vector<PortSpec> parsed;
+  for (const std::string& text : specs) parsed.push_back(PortSpec::parse(text));
+  const auto group = std::make_shared<detail::PortGroup>(parsed, options);
+  std::vector<AnyPort> ports;
+  auto device = group->devices.begin();
+  for (const PortSpec& spec : parsed) {
+    switch (spec.kind) {
+      case PortKind::kPci:
+        ports.push_back(detail::any_port(group, detail::make_82574(**device++, *group->pool, options)));
+        break;
+      case PortKind::kPacketSocket:
+        ports.push_back(detail::any_port(group, detail::make_packet_socket(spec.object, *group->pool, options)));
+        break;
+    }
+  }
+  return ports;
+}
+
+/// One port with a pool of its own.
+inline AnyPort open_port(std::string_view spec, const OpenOptions& options = {}) {
+  return std::move(open_ports({std::string(spec)}, options).front());
+}
+
+/// Opens a port and calls visit(P&, notes) with its concrete type, so that the caller's loop is compiled for that port
+/// and inlined; `notes` is what the user should know of how it was set up. The port is closed when `visit` returns.
+/// Returns what `visit` returns. Errors: as open_ports.
+template <class Visit>
+auto visit_port(std::string_view spec, const OpenOptions& options, Visit&& visit) {
+  const PortSpec parsed = PortSpec::parse(spec);
+  detail::PortGroup group({parsed}, options);
+  const std::string& notes = group.pool->note();
+  if (parsed.kind == PortKind::kPci) {
+    return visit(*detail::make_82574(*group.devices.front(), *group.pool, options), notes);
+  }
+  return visit(*detail::make_packet_socket(parsed.object, *group.pool, options), notes);
+}
+
+}  // namespace pollux

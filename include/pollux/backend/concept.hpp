@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// DeviceBackend: what a driver needs of one opened device, whichever way it was opened.
+#pragma once
+#include <concepts>
+#include <string>
+
+#include <pollux/core/clock.hpp>
+#include <pollux/dma/domain.hpp>
+#include <pollux/pci/config.hpp>
+#include <pollux/reg/bar.hpp>
+
+namespace pollux {
+
+/// One PCI function, opened. Owns its mappings, descriptors and binding to a DmaDomain; closing it (destruction)
+/// turns bus mastering off first and undoes the rest in reverse order.
+template <class B>
+concept DeviceBackend = requires(B& backend, unsigned bar_number, bool on) {
+  requires reg::RegisterIo<typename B::Io>;
+  requires Clock<typename B::Clock>;
+  /// Maps a BAR, once; later calls return the same window. Errors: raises when it is absent or cannot be mapped.
+  { backend.bar(bar_number) } -> std::same_as<reg::Bar<typename B::Io>>;
+  { backend.clock() } -> std::same_as<typename B::Clock>;
+  /// The space in which the device's DMA addresses live.
+  { backend.domain() } -> std::same_as<DmaDomain&>;
+  /// COMMAND.BME: whether the device may start DMA. Off after opening.
+  { backend.set_bus_master(on) };
+  { backend.config() } -> ConfigSpace;
+  { backend.id() } -> std::same_as<PciId>;
+  /// How to call the device in messages: its address or path.
+  { backend.name() } -> std::convertible_to<std::string>;
+};
+
+}  // namespace pollux

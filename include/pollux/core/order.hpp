@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The only file with memory barriers. Each is named by the hand-off it stands at, not by the instruction it becomes.
+//
+// It lives in core, not in dma/, because Doorbell (reg/) rings with a release and reg/ does not see dma/.
+#pragma once
+
+namespace pollux::dma {
+
+/// The CPU wrote memory (descriptors, frames) that a device will read once it is told: everything written before is
+/// visible to the device before any MMIO write that follows.
+/// x86: stores are not reordered with later uncached stores, so only the compiler is held. aarch64: DMB OSHST orders
+/// normal stores before the device store that follows.
+inline void release() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  asm volatile("" ::: "memory");
+#elif defined(__aarch64__)
+  asm volatile("dmb oshst" ::: "memory");
+#else
+  __sync_synchronize();
+#endif
+}
+
+/// A device wrote memory, and the CPU has just seen the flag (DD) that says so: nothing the device wrote before the
+/// flag is read earlier than the flag.
+/// x86: loads are not reordered with loads, so only the compiler is held.
+inline void acquire() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  asm volatile("" ::: "memory");
+#elif defined(__aarch64__)
+  asm volatile("dmb oshld" ::: "memory");
+#else
+  __sync_synchronize();
+#endif
+}
+
+/// One load of memory that a device may write at any time: exactly once, never torn, never cached by the compiler.
+template <class T>
+inline T load_once(const T& from) noexcept {
+  static_assert(sizeof(T) <= 8 && __is_trivially_copyable(T), "one load instruction");
+  if constexpr (sizeof(T) == 8) {
+    return __builtin_bit_cast(T, *reinterpret_cast<const volatile unsigned long long*>(&from));
+  } else if constexpr (sizeof(T) == 4) {
+    return __builtin_bit_cast(T, *reinterpret_cast<const volatile unsigned int*>(&from));
+  } else {
+    static_assert(sizeof(T) == 2, "no byte-wide hand-off flag exists in the devices we drive");
+    return __builtin_bit_cast(T, *reinterpret_cast<const volatile unsigned short*>(&from));
+  }
+}
+
+}  // namespace pollux::dma

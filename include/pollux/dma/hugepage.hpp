@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Anonymous memory for DMA: 2 MiB hugepages or ordinary pages; resident when it is returned, nothing left behind.
+#pragma once
+#include <sys/mman.h>
+
+#include <cstddef>
+
+#include <pollux/core/file.hpp>
+#include <pollux/core/mapping.hpp>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+namespace pollux::dma {
+
+inline constexpr std::size_t kPage4K = 4096;
+inline constexpr std::size_t kPage2M = std::size_t{2} << 20;
+
+constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept {
+  return (bytes + unit - 1) / unit * unit;
+}
+
+/// Fresh zeroed memory on pages of `page_bytes` (kPage4K or kPage2M), every page present.
+/// MAP_SHARED: a fork() neither copies nor moves pages a device works on; the kernel frees them with the last
+/// process, however it ends. Pages are populated here, because a shortage met later is SIGBUS, not an errno.
+/// Errors: ENOMEM when too few hugepages are free or RLIMIT/memory is short. Cost: 2 system calls.
+inline Result<Mapping> try_map_pages(std::size_t bytes, std::size_t page_bytes) {
+  const bool huge = page_bytes == kPage2M;
+  const int flags = MAP_SHARED | MAP_ANONYMOUS | (huge ? MAP_HUGETLB | (21 << 26) : 0);
+  auto memory = Mapping::try_map(round_up(bytes, page_bytes), PROT_READ | PROT_WRITE, flags, -1, 0,
+                                 huge ? "2 MiB hugepages" : "memory");
+  if (!memory) return memory;
+  if (sys::madvise(memory.value().data(), memory.value().size(), MADV_POPULATE_WRITE) == 0) return memory;
+  return Failure{.code = errno,
+                 .operation = "populate",
+                 .object = huge ? "2 MiB hugepages" : "memory",
+                 .where = text::cat(memory.value().size() >> 10, " KiB"),
+                 .remedy = errno == EINVAL ? "Linux 5.14 or newer is needed (MADV_POPULATE_WRITE)" : ""};
+}
+
+/// Free 2 MiB hugepages of the whole machine, less those reserved by others; 0 when the kernel has none.
+inline std::size_t free_2m_pages(const std::string& sysfs = "/sys") {
+  const auto count = [&](const char* what) -> std::size_t {
+    auto text = file::try_read(sysfs + "/kernel/mm/hugepages/hugepages-2048kB/" + what);
+    return text ? static_cast<std::size_t>(std::strtoull(text.value().c_str(), nullptr, 10)) : 0;
+  };
+  const std::size_t free = count("free_hugepages"), reserved = count("resv_hugepages");
+  return free > reserved ? free - reserved : 0;
+}
+
+}  // namespace pollux::dma

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// IovaAllocator: hands out I/O virtual addresses inside the ranges an IOMMU allows.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <pollux/core/address.hpp>
+#include <pollux/core/assert.hpp>
+
+namespace pollux {
+
+/// An inclusive range, as VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE tells it.
+struct IovaRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+
+/// First fit over the free ranges, lowest address first. A request never crosses a hole (e.g. the MSI window).
+/// Setup only; not thread-safe.
+class IovaAllocator {
+ public:
+  /// Address 0 is never handed out: a descriptor address of 0 means "no buffer" to several devices.
+  explicit IovaAllocator(std::vector<IovaRange> allowed) : free_(std::move(allowed)) {
+    std::sort(free_.begin(), free_.end(), [](IovaRange a, IovaRange b) { return a.first < b.first; });
+    if (!free_.empty() && free_.front().first == 0) free_.front().first = std::min(kFirst, free_.front().last);
+  }
+
+  /// Pre: bytes > 0, alignment a power of two.
+  [[nodiscard]] std::optional<Iova> allocate(std::uint64_t bytes, std::uint64_t alignment) {
+    POLLUX_ASSERT(bytes > 0 && (alignment & (alignment - 1)) == 0, "size or alignment makes no sense");
+    for (auto r = free_.begin(); r != free_.end(); ++r) {
+      const std::uint64_t at = (r->first + alignment - 1) & ~(alignment - 1);
+      if (at < r->first || at > r->last || r->last - at < bytes - 1) continue;
+      const IovaRange before{r->first, at - 1}, after{at + bytes, r->last};
+      const bool keep_before = at > r->first, keep_after = r->last - at > bytes - 1;
+      r = free_.erase(r);
+      if (keep_after) r = free_.insert(r, after);
+      if (keep_before) free_.insert(r, before);
+      return Iova(at);
+    }
+    return std::nullopt;
+  }
+
+  /// Returns what `allocate` gave.
+  void free(Iova at, std::uint64_t bytes) {
+    const IovaRange back{at.value(), at.value() + bytes - 1};
+    auto next = std::lower_bound(free_.begin(), free_.end(), back.first,
+                                 [](IovaRange r, std::uint64_t first) { return r.first < first; });
+    next = free_.insert(next, back);
+    if (next + 1 != free_.end() && next->last + 1 == (next + 1)->first) {
+      next->last = (next + 1)->last;
+      next = free_.erase(next + 1) - 1;
+    }
+    if (next != free_.begin() && (next - 1)->last + 1 == next->first) {
+      (next - 1)->last = next->last;
+      free_.erase(next);
+    }
+  }
+
+  [[nodiscard]] const std::vector<IovaRange>& free_ranges() const noexcept { return free_; }
+
+ private:
+  static constexpr std::uint64_t kFirst = 0x10000;
+  std::vector<IovaRange> free_;
+};
+
+}  // namespace pollux

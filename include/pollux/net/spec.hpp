@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// PortSpec: the text by which a user names a port.
+#pragma once
+#include <array>
+#include <string>
+#include <string_view>
+
+#include <pollux/core/error.hpp>
+
+namespace pollux {
+
+enum class PortKind : std::uint8_t { kPci, kPacketSocket };
+
+/// "pci:0000:03:00.0", "packet:eth0": what kind of port, and which.
+struct PortSpec {
+  PortKind kind{};
+  std::string object;  ///< a BDF, an interface
+
+  struct Entry {
+    PortKind kind;
+    std::string_view prefix;
+    std::string_view example;
+  };
+  static constexpr std::array kKinds{
+      Entry{PortKind::kPci, "pci", "pci:0000:03:00.0"},
+      Entry{PortKind::kPacketSocket, "packet", "packet:eth0"},
+  };
+
+  /// Errors: raises EINVAL listing the kinds there are.
+  static PortSpec parse(std::string_view text) {
+    const auto colon = text.find(':');
+    std::string known;
+    for (const Entry& entry : kKinds) {
+      if (colon != text.npos && text.substr(0, colon) == entry.prefix && colon + 1 < text.size()) {
+        return {.kind = entry.kind, .object = std::string(text.substr(colon + 1))};
+      }
+      known += text::cat(known.empty() ? "" : ", ", entry.example);
+    }
+    raise({.code = EINVAL,
+           .operation = "understand port",
+           .object = text::cat("'", text, "'"),
+           .where = {},
+           .remedy = text::cat("expected KIND:OBJECT, one of ", known)});
+  }
+};
+
+}  // namespace pollux

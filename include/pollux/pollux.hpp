@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Everything of Pollux but the drivers, in dependency order, which is the order to read it in.
+#pragma once
+#include <pollux/core/endian.hpp>
+#include <pollux/core/address.hpp>
+#include <pollux/core/assert.hpp>
+#include <pollux/core/text.hpp>
+#include <pollux/core/error.hpp>
+#include <pollux/core/syscall.hpp>
+#include <pollux/core/socket.hpp>
+#include <pollux/core/unique_fd.hpp>
+#include <pollux/core/file.hpp>
+#include <pollux/core/mapping.hpp>
+#include <pollux/core/order.hpp>
+#include <pollux/core/clock.hpp>
+
+#include <pollux/reg/field.hpp>
+#include <pollux/reg/register.hpp>
+#include <pollux/reg/bar.hpp>
+#include <pollux/reg/wait.hpp>
+#include <pollux/reg/dump.hpp>
+
+#include <pollux/dma/domain.hpp>
+#include <pollux/dma/iova.hpp>
+#include <pollux/dma/hugepage.hpp>
+#include <pollux/dma/region.hpp>
+#include <pollux/dma/ring.hpp>
+#include <pollux/dma/buffers.hpp>
+#include <pollux/dma/pool.hpp>
+
+#include <pollux/pci/address.hpp>
+#include <pollux/pci/sysfs.hpp>
+#include <pollux/pci/config.hpp>
+#include <pollux/pci/bind.hpp>
+#include <pollux/pci/scan.hpp>
+
+#include <pollux/backend/concept.hpp>
+#include <pollux/backend/vfio.hpp>
+
+#include <pollux/net/packet.hpp>
+#include <pollux/net/burst.hpp>
+#include <pollux/net/link.hpp>
+#include <pollux/net/mac.hpp>
+#include <pollux/net/stats.hpp>
+#include <pollux/net/port.hpp>
+#include <pollux/net/any_port.hpp>
+#include <pollux/net/spec.hpp>
+#include <pollux/net/headers.hpp>
+#include <pollux/net/checksum.hpp>
+#include <pollux/net/pcap.hpp>
+
+#include <pollux/kernel/packet_socket.hpp>
+
+#include <pollux/rt/syscall_guard.hpp>

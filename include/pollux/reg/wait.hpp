@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Device: a register window with a clock and a name; wait_until: the only way a driver waits, always with a deadline.
+#pragma once
+#include <string>
+
+#include <pollux/core/clock.hpp>
+#include <pollux/core/error.hpp>
+#include <pollux/reg/bar.hpp>
+
+namespace pollux::reg {
+
+/// What bring-up code works on: the registers, the time, and how to call the device in an error.
+template <RegisterIo Io, Clock C>
+struct Device {
+  Bar<Io> bar;
+  C clock;
+  std::string name;  ///< e.g. "82574L 0000:03:00.0"
+};
+
+struct Deadline {
+  Nanos limit;         ///< give up after this long
+  Nanos step = 10_us;  ///< between two looks
+};
+
+/// Looks at `sample()` until it is true or the deadline passes; looks once more after the deadline, so a descheduled
+/// caller never reports a time-out it has not seen. Cost: one sample per step.
+template <Clock C, class Sample>
+[[nodiscard]] bool try_wait_until(C& clock, Deadline deadline, Sample&& sample) {
+  for (const Nanos end = clock.now() + deadline.limit; clock.now() < end; clock.pause(deadline.step)) {
+    if (sample()) return true;
+  }
+  return sample();
+}
+
+namespace detail {
+template <class R, RegisterIo Io, Clock C, class Read, class Condition>
+void wait_until(Device<Io, C>& device, Deadline deadline, const char* step, Read read, Condition condition) {
+  Value<R> seen{};
+  const bool reached = try_wait_until(device.clock, deadline, [&] { return condition(seen = read()); });
+  if (reached) return;
+  raise({.code = ETIMEDOUT,
+         .operation = step,
+         .object = device.name,
+         .where = text::cat(R::kName, " still reads ", text::hex(seen.bits, 8), " after ", deadline.limit.count / 1000,
+                            " us"),
+         .remedy = seen.bits == ~0u ? "all ones: the device is gone or its memory decoding is off" : ""});
+}
+}  // namespace detail
+
+/// Waits until `condition(Value<R>)` holds. `step` completes the sentence "cannot ... DEVICE".
+/// Errors: raises ETIMEDOUT naming device, register and last value. Cost: one MMIO read per step.
+template <Readable R, RegisterIo Io, Clock C, class Condition>
+void wait_until(Device<Io, C>& device, Deadline deadline, const char* step, Condition condition) {
+  detail::wait_until<R>(device, deadline, step, [&] { return device.bar.template read<R>(); }, condition);
+}
+template <Readable R, RegisterIo Io, Clock C, class Condition>
+void wait_until(Device<Io, C>& device, Index i, Deadline deadline, const char* step, Condition condition) {
+  detail::wait_until<R>(device, deadline, step, [&] { return device.bar.template read<R>(i); }, condition);
+}
+
+}  // namespace pollux::reg
