@@ -69,7 +69,7 @@ class Comparison {
               [](auto&... a) { ping_pong(a...); });
     } else {
       std::vector<std::uint32_t> sizes = options_.sizes;
-      if (options_.mixed) sizes = {kMixed};
+      if (options_.mixed) sizes = {Key::kMixed};
       for (const std::uint32_t bytes : sizes) {
         for (const std::uint32_t burst : options_.bursts) throughput(port, {name, name, bytes, burst}, frames);
       }
@@ -93,8 +93,10 @@ class Comparison {
     const ReplayedStream stream(capture_);
     const std::uint64_t frames = options_.frames != 0 ? options_.frames : options_.count / 10;
     const std::uint64_t n = per_repetition(std::max<std::uint64_t>(frames, stream.count()));
-    measure_stream(port, {"replay", "send", 0, 1}, PeerRole::kSwallow, n, stream, [](auto&... a) { send(a...); });
-    measure_stream(port, {"replay", "receive", 0, 1}, PeerRole::kSend, n, stream, [](auto&... a) { receive(a...); });
+    measure_stream(port, {"replay", "send", Key::kCaptured, 1}, PeerRole::kSwallow, n, stream,
+                   [](auto&... a) { send(a...); });
+    measure_stream(port, {"replay", "receive", Key::kCaptured, 1}, PeerRole::kSend, n, stream,
+                   [](auto&... a) { receive(a...); });
   }
 
   template <class P, class Loop>
@@ -177,10 +179,9 @@ class Comparison {
   [[nodiscard]] std::uint64_t per_repetition(std::uint64_t n) const {
     return std::max<std::uint64_t>(n / options_.repeat, 1);
   }
-  static constexpr std::uint32_t kMixed = 1;  ///< stands for "every size from 64 to 1518"
   static std::vector<std::uint16_t> lengths(std::uint32_t frame_bytes) {
     constexpr std::uint32_t kFcs = 4;
-    if (frame_bytes != kMixed) return {static_cast<std::uint16_t>(frame_bytes - kFcs)};
+    if (frame_bytes != Key::kMixed) return {static_cast<std::uint16_t>(frame_bytes - kFcs)};
     std::vector<std::uint16_t> out;
     for (std::uint32_t i = 0; i <= 1514 - 60; ++i) out.push_back(static_cast<std::uint16_t>(60 + i * 613 % 1455));
     return out;

@@ -39,7 +39,9 @@ std::string first_line_after(const std::string& text, const std::string& label) 
 std::string Key::title() const {
   std::string out = case_name;
   if (!direction.empty() && direction != case_name) out += ", " + direction;
-  out += frame_bytes == 0 ? ", captured frames" : fmt::format(", {} bytes", frame_bytes);
+  out += frame_bytes == kCaptured ? ", captured frames"
+         : frame_bytes == kMixed  ? ", 64 to 1518 bytes mixed"
+                                  : fmt::format(", {} bytes", frame_bytes);
   if (burst != 1) out += fmt::format(", burst {}", burst);
   return out;
 }

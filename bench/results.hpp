@@ -12,9 +12,11 @@ namespace bench {
 
 /// What one series of numbers is about.
 struct Key {
-  std::string case_name;          ///< cyclic, ping-pong, send, receive, forward, replay
-  std::string direction;          ///< send, receive, round-trip, forward
-  std::uint32_t frame_bytes = 0;  ///< FCS included; 0: as in the capture
+  static constexpr std::uint32_t kCaptured = 0;  ///< frame_bytes of a replayed capture
+  static constexpr std::uint32_t kMixed = 1;     ///< frame_bytes of frames of every size
+  std::string case_name;                         ///< cyclic, ping-pong, send, receive, forward, replay
+  std::string direction;                         ///< send, receive, round-trip, forward
+  std::uint32_t frame_bytes = kCaptured;         ///< FCS included
   std::uint32_t burst = 1;
   friend bool operator==(const Key&, const Key&) = default;
   [[nodiscard]] std::string title() const;

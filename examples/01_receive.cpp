@@ -14,6 +14,7 @@ int main(int argc, char** argv) try {
   pollux::e1000::Port<pollux::e1000::I82574, pollux::VfioDevice> port(device, pool, {.promiscuous = true});
   port.start();
   fmt::print("{} {} is up; {}\n", port.name(), port.mac().to_string(), pool.note());
+  std::fflush(stdout);
 
   std::uint64_t packets = 0, bytes = 0;
   while (packets < wanted) {

@@ -34,6 +34,7 @@ template <class Chip, DeviceBackend Backend>
 class Port {
  public:
   using Io = typename Backend::Io;
+  using DoorbellIo = typename Backend::DoorbellIo;
 
   /// Errors: raises EINVAL (configuration, pool, unknown device) or ETIMEDOUT (a register that does not come round).
   Port(Backend& backend, BufferPool& pool, const Config& config = {})
@@ -44,10 +45,10 @@ class Port {
         ring_memory_(DmaRegion::allocate(backend.domain(), ring_bytes(config), PagePreference::kOrdinary)),
         shadow_(config.rx_descriptors + 2 * config.tx_descriptors),
         rx_({ring_memory_.data(), ring_memory_.bus(), config.rx_descriptors}, shadow_.data(), pool,
-            {device_.bar, kQueue}),
+            {backend.doorbells(Chip::kRegisterBar), kQueue}),
         tx_({ring_memory_.data() + rx_bytes(config), ring_memory_.bus() + rx_bytes(config), config.tx_descriptors},
-            shadow_.data() + config.rx_descriptors, pool, {device_.bar, kQueue}) {
-    backend_->set_bus_master(false);
+            shadow_.data() + config.rx_descriptors, pool, {backend.doorbells(Chip::kRegisterBar), kQueue}) {
+    backend_->disable_bus_master();
     mac_ = Steps(device_).run();
     configured_ = true;
   }
@@ -68,7 +69,7 @@ class Port {
                                          ring_memory_.bus() + rx_bytes(config_), config_.tx_descriptors);
     set_up_rx_ring(device_.bar, kQueue, rx_ring);
     set_up_tx_ring(device_.bar, kQueue, tx_ring);
-    backend_->set_bus_master(true);
+    backend_->enable_bus_master();
     enable_tx(device_.bar);
     rx_.refill();
     rx_.publish(true);
@@ -171,7 +172,7 @@ class Port {
   /// Queues off, device reset, bus mastering off: from here on it cannot reach memory.
   void quiet_down() noexcept {
     Steps(device_).shut_down();
-    backend_->set_bus_master(false);
+    backend_->disable_bus_master();
     configured_ = false;
   }
 
@@ -181,8 +182,8 @@ class Port {
   reg::Device<Io, typename Backend::Clock> device_;
   DmaRegion ring_memory_;
   std::vector<std::uint32_t> shadow_;
-  RxQueue<Io> rx_;
-  TxQueue<Io> tx_;
+  RxQueue<DoorbellIo> rx_;
+  TxQueue<DoorbellIo> tx_;
   MacAddress mac_;
   PortStats stats_;
   bool configured_ = false;  ///< bring_up has run since the last reset

@@ -14,16 +14,22 @@ namespace pollux {
 /// One PCI function, opened. Owns its mappings, descriptors and binding to a DmaDomain; closing it (destruction)
 /// turns bus mastering off first and undoes the rest in reverse order.
 template <class B>
-concept DeviceBackend = requires(B& backend, unsigned bar_number, bool on) {
+concept DeviceBackend = requires(B& backend, unsigned bar_number) {
   requires reg::RegisterIo<typename B::Io>;
+  requires reg::RegisterIo<typename B::DoorbellIo>;
   requires Clock<typename B::Clock>;
   /// Maps a BAR, once; later calls return the same window. Errors: raises when it is absent or cannot be mapped.
   { backend.bar(bar_number) } -> std::same_as<reg::Bar<typename B::Io>>;
+  /// The same BAR for the data path's doorbells. On hardware both are Mmio; a model in shared memory answers setup
+  /// accesses by function calls, but sees doorbells as the plain stores that hardware would see.
+  { backend.doorbells(bar_number) } -> std::same_as<reg::Bar<typename B::DoorbellIo>>;
   { backend.clock() } -> std::same_as<typename B::Clock>;
   /// The space in which the device's DMA addresses live.
   { backend.domain() } -> std::same_as<DmaDomain&>;
-  /// COMMAND.BME: whether the device may start DMA. Off after opening.
-  { backend.set_bus_master(on) };
+  /// COMMAND.BME: whether the device may start DMA. Off after opening. Allowing it may raise; forbidding it may not,
+  /// because it belongs to every way out.
+  backend.enable_bus_master();
+  { backend.disable_bus_master() } noexcept;
   { backend.config() } -> ConfigSpace;
   { backend.id() } -> std::same_as<PciId>;
   /// How to call the device in messages: its address or path.

@@ -94,6 +94,7 @@ class VfioContainer final : public DmaDomain {
 class VfioDevice {
  public:
   using Io = reg::Mmio;
+  using DoorbellIo = reg::Mmio;
   using Clock = SteadyClock;
 
   /// Opens the function and turns memory decoding on, bus mastering off.
@@ -105,9 +106,11 @@ class VfioDevice {
   ~VfioDevice();
 
   [[nodiscard]] reg::Bar<Io> bar(unsigned number);
+  [[nodiscard]] reg::Bar<DoorbellIo> doorbells(unsigned number) { return bar(number); }
   [[nodiscard]] Clock clock() const noexcept { return {}; }
   [[nodiscard]] DmaDomain& domain() noexcept { return *container_; }
-  void set_bus_master(bool on) { set_command(config(), pci_config::kCommandBusMaster, on); }
+  void enable_bus_master() { set_command(config(), pci_config::kCommandBusMaster, true); }
+  void disable_bus_master() noexcept;
   [[nodiscard]] FdConfigSpace config() const { return {fd_.get(), config_offset_, name_}; }
   [[nodiscard]] PciId id() const noexcept { return id_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -146,8 +149,9 @@ inline VfioContainer::VfioContainer(std::string dev) : dev_(std::move(dev)) {
   auto fd = try_open(path, O_RDWR);
   if (!fd) {
     Failure failure = fd.failure();
-    failure.remedy = failure.code == EACCES ? text::cat("chmod 0666 ", path, " (it grants nothing by itself)")
-                                            : "load the kernel's driver: modprobe vfio-pci";
+    if (failure.code == EACCES) failure.remedy = text::cat("chmod 0666 ", path, " (it grants nothing by itself)");
+    if (failure.code == ENOENT || failure.code == ENODEV)
+      failure.remedy = "load the kernel's driver: modprobe vfio-pci";
     raise(std::move(failure));
   }
   fd_ = std::move(fd).value();
@@ -343,19 +347,21 @@ inline VfioDevice::VfioDevice(VfioContainer& container, Bdf bdf, const PciSysfs&
   if (sys::ioctl(fd_.get(), VFIO_DEVICE_GET_INFO, &device) != 0) { raise(failure("query", "VFIO_DEVICE_GET_INFO")); }
   can_reset_ = (device.flags & VFIO_DEVICE_FLAGS_RESET) != 0;
   config_offset_ = region(VFIO_PCI_CONFIG_REGION_INDEX).offset;
-  set_bus_master(false);
+  disable_bus_master();
   set_command(config(), pci_config::kCommandMemory, true);
 }
 
+// The kernel forbids it on close too; this also holds while BAR mappings or other descriptors keep the device open.
 inline VfioDevice::~VfioDevice() {
-  if (!fd_) return;
-  // The kernel clears it on close too; this also holds while BAR mappings or other descriptors keep it open.
-  std::uint16_t command = 0;
+  if (fd_) disable_bus_master();
+}
+
+inline void VfioDevice::disable_bus_master() noexcept {
   const auto at = static_cast<off_t>(config_offset_ + pci_config::kCommand);
-  if (sys::pread(fd_.get(), &command, sizeof command, at) == sizeof command) {
-    command = static_cast<std::uint16_t>(command & ~pci_config::kCommandBusMaster);
-    (void)sys::pwrite(fd_.get(), &command, sizeof command, at);
-  }
+  std::uint16_t command = 0;
+  if (sys::pread(fd_.get(), &command, sizeof command, at) != sizeof command) return;
+  command = static_cast<std::uint16_t>(command & ~pci_config::kCommandBusMaster);
+  (void)sys::pwrite(fd_.get(), &command, sizeof command, at);
 }
 
 inline VfioDevice::Region VfioDevice::region(std::uint32_t index) const {

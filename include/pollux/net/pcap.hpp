@@ -20,7 +20,7 @@ inline std::vector<std::vector<std::byte>> read_capture(const std::string& path)
   const auto close = [](pcap_t* p) { ::pcap_close(p); };
   const std::unique_ptr<pcap_t, decltype(close)> file(::pcap_open_offline(path.c_str(), why.data()), close);
   const auto refuse = [&](std::string where, std::string remedy) {
-    raise({.code = EINVAL,
+    raise({.code = 0,
            .operation = "read capture",
            .object = path,
            .where = std::move(where),

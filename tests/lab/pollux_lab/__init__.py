@@ -1,0 +1,1 @@
+"""The Pollux lab: run a program in a virtual machine with real VFIO and emulated NICs."""
