@@ -33,18 +33,47 @@ inline void acquire() noexcept {
 #endif
 }
 
+#if defined(__SANITIZE_THREAD__)
+#define POLLUX_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define POLLUX_THREAD_SANITIZER 1
+#endif
+#endif
+
 /// One load of memory that a device may write at any time: exactly once, never torn, never cached by the compiler.
+/// Under ThreadSanitizer, where the device is a model on another thread, it is an acquire operation in that tool's
+/// eyes.
 template <class T>
 inline T load_once(const T& from) noexcept {
-  static_assert(sizeof(T) <= 8 && __is_trivially_copyable(T), "one load instruction");
+  static_assert(__is_trivially_copyable(T));
+  static_assert(sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8, "one load instruction");
   if constexpr (sizeof(T) == 8) {
-    return __builtin_bit_cast(T, *reinterpret_cast<const volatile unsigned long long*>(&from));
+    const auto* at = reinterpret_cast<const volatile unsigned long long*>(&from);
+#if defined(POLLUX_THREAD_SANITIZER)
+    return __builtin_bit_cast(T, __atomic_load_n(at, __ATOMIC_ACQUIRE));
+#else
+    return __builtin_bit_cast(T, *at);
+#endif
   } else if constexpr (sizeof(T) == 4) {
-    return __builtin_bit_cast(T, *reinterpret_cast<const volatile unsigned int*>(&from));
+    const auto* at = reinterpret_cast<const volatile unsigned int*>(&from);
+#if defined(POLLUX_THREAD_SANITIZER)
+    return __builtin_bit_cast(T, __atomic_load_n(at, __ATOMIC_ACQUIRE));
+#else
+    return __builtin_bit_cast(T, *at);
+#endif
   } else {
-    static_assert(sizeof(T) == 2, "no byte-wide hand-off flag exists in the devices we drive");
     return __builtin_bit_cast(T, *reinterpret_cast<const volatile unsigned short*>(&from));
   }
+}
+
+/// One store to a device register, after everything released before it.
+inline void store_register(volatile unsigned int* to, unsigned int value) noexcept {
+#if defined(POLLUX_THREAD_SANITIZER)
+  __atomic_store_n(to, value, __ATOMIC_RELEASE);
+#else
+  *to = value;
+#endif
 }
 
 }  // namespace pollux::dma

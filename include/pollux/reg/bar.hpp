@@ -25,7 +25,9 @@ class Mmio {
   /// Pre: `base` maps `bytes` of a BAR and stays mapped while this is used.
   Mmio(std::byte* base, std::size_t bytes) noexcept : base_(base), bytes_(bytes) {}
   [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept { return little(*at(offset)); }
-  void write32(std::uint32_t offset, std::uint32_t value) const noexcept { *at(offset) = little(value); }
+  void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
+    dma::store_register(at(offset), little(value));
+  }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_; }  ///< [bytes]
 
  private:

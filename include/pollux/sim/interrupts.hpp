@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// InterruptLines: where a model's interrupts go: eventfds by vector, as VFIO would signal them, and counters for tests.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include <pollux/core/syscall.hpp>
+
+namespace pollux::sim {
+
+/// Up to 64 message vectors and one INTx line. Threads: any.
+class InterruptLines {
+ public:
+  static constexpr unsigned kVectors = 64;
+
+  /// The eventfd that vector v signals; -1: none. The caller keeps it open as long as it is set.
+  void set_eventfd(unsigned v, int fd) noexcept { fds_[v].store(fd, std::memory_order_release); }
+  /// An MSI or MSI-X message was sent.
+  void message(unsigned v) noexcept {
+    sent_[v].fetch_add(1, std::memory_order_relaxed);
+    const int fd = fds_[v].load(std::memory_order_acquire);
+    const std::uint64_t one = 1;
+    if (fd >= 0) (void)!sys::write(fd, &one, sizeof one);
+  }
+  /// The INTx line's level; a rising edge signals vector 0.
+  void set_line(bool asserted) noexcept {
+    if (line_.exchange(asserted) != asserted && asserted) message(0);
+  }
+  [[nodiscard]] bool line() const noexcept { return line_.load(); }
+  [[nodiscard]] std::uint64_t sent(unsigned v) const noexcept { return sent_[v].load(std::memory_order_relaxed); }
+
+ private:
+  struct Closed : std::atomic<int> {
+    Closed() noexcept : std::atomic<int>(-1) {}
+  };
+  std::array<Closed, kVectors> fds_{};
+  std::array<std::atomic<std::uint64_t>, kVectors> sent_{};
+  std::atomic<bool> line_{false};
+};
+
+}  // namespace pollux::sim
