@@ -42,6 +42,11 @@ class SyscallCounter {
     if (tracer_ == 0) {
       command_out_.reset();
       answer_in_.reset();
+      // Nothing else of the parent's: another counter's pipe held open here would keep its tracer from ending.
+      const int most = static_cast<int>(::sysconf(_SC_OPEN_MAX));
+      for (int fd = 3; fd < most && fd < 65536; ++fd) {
+        if (fd != command_in.get() && fd != answer_out.get()) ::close(fd);
+      }
       trace_on_command(command_in.get(), answer_out.get());
       ::_exit(0);
     }
@@ -68,7 +73,11 @@ class SyscallCounter {
   /// The count, once the thread has passed its end mark.
   std::uint64_t result() {
     std::int64_t answer = -1;
-    if (!receive(answer) || answer < 0) fail("ptrace");
+    if (!receive(answer)) fail("ptrace");
+    if (answer < 0) {
+      errno = 0;
+      fail("the thread ended before its end mark");
+    }
     return static_cast<std::uint64_t>(answer);
   }
 

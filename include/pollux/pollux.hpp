@@ -42,6 +42,8 @@
 #include <pollux/net/link.hpp>
 #include <pollux/net/mac.hpp>
 #include <pollux/net/stats.hpp>
+#include <pollux/net/rx_ring.hpp>
+#include <pollux/net/tx_ring.hpp>
 #include <pollux/net/port.hpp>
 #include <pollux/net/any_port.hpp>
 #include <pollux/net/spec.hpp>

@@ -19,7 +19,8 @@ constexpr unsigned kOurs = 0, kKernels = 1, kLeft = 2, kRight = 3, kOther = 4;
 class Binding : public ::testing::Environment {
  public:
   void SetUp() override {
-    for (const unsigned n : {kOurs, kLeft, kRight, kOther}) former_.emplace_back(n, bind_driver(PciSysfs{}, lab::nic(n), "vfio-pci"));
+    for (const unsigned n : {kOurs, kLeft, kRight, kOther})
+      former_.emplace_back(n, bind_driver(PciSysfs{}, lab::nic(n), "vfio-pci"));
     for (const auto& [n, former] : former_) ASSERT_EQ(PciSysfs{}.info(lab::nic(n)).driver, "vfio-pci");
   }
   void TearDown() override {
@@ -39,19 +40,17 @@ template <class F>
 std::string error_of(F&& f) {
   try {
     f();
-  } catch (const Error& error) {
-    return error.what();
-  }
+  } catch (const Error& error) { return error.what(); }
   return "no error";
 }
 void expect_text(const std::string& text, std::initializer_list<const char*> parts) {
   for (const char* part : parts) EXPECT_NE(text.find(part), text.npos) << "'" << part << "' is not in: " << text;
 }
 
-
 TEST(Bind, to_a_driver_that_is_not_loaded_says_how_to_load_it_and_leaves_the_old_one) {
   const Bdf bdf = lab::nic(kKernels);
-  expect_text(error_of([&] { bind_driver(PciSysfs{}, bdf, "igb_uio"); }), {"igb_uio", "not loaded", "modprobe igb_uio"});
+  expect_text(error_of([&] { bind_driver(PciSysfs{}, bdf, "igb_uio"); }),
+              {"igb_uio", "not loaded", "modprobe igb_uio"});
   EXPECT_EQ(PciSysfs{}.info(bdf).driver, "e1000e");
 }
 
@@ -75,7 +74,7 @@ TEST(Vfio, shows_configuration_space_and_its_capabilities) {
   ASSERT_TRUE(capabilities);
   std::vector<std::uint16_t> ids;
   for (const PciCapability c : capabilities.value()) ids.push_back(c.id);
-  for (const std::uint16_t id : {0x01, 0x05, 0x10, 0x11}) {  // PM, MSI, PCIe, MSI-X
+  for (const int id : {0x01, 0x05, 0x10, 0x11}) {  // PM, MSI, PCIe, MSI-X
     EXPECT_NE(std::find(ids.begin(), ids.end(), id), ids.end()) << "capability " << id;
   }
   ASSERT_TRUE(try_list_extended_capabilities(config));
@@ -232,7 +231,7 @@ TEST(Port, carries_random_bursts_many_times_around_small_rings) {
   std::mt19937 random(82574);  // NOLINT: the same walk every time
   std::uint32_t sent = 0, received = 0;
   while (received < 5000) {
-    Burst<48> burst(left.pool, 1 + random() % 48);
+    Burst<48> burst(left.pool, static_cast<std::uint32_t>(1 + random() % 48));
     burst.allocate(burst.capacity(), static_cast<std::uint16_t>(60 + random() % 1455));
     for (Packet& packet : burst) lab::write_frame(packet, sent++, right.port.mac(), left.port.mac());
     lab::send_all(left.port, burst);

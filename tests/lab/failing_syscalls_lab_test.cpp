@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Every system call of opening an 82574 fails in turn, on a real kernel: each gives one error, and nothing is left open.
+// Every system call of opening an 82574 fails in turn, on a real kernel: each gives one error, and nothing is left
+// open.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -13,8 +14,8 @@
 
 namespace seam {
 
-inline int calls = 0;       // so far
-inline int fail_at = 0;     // this one fails; 0: none
+inline int calls = 0;    // so far
+inline int fail_at = 0;  // this one fails; 0: none
 inline int with_errno = 0;
 
 inline bool fails() {
@@ -64,7 +65,8 @@ std::size_t open_files() { return PciSysfs::names_in("/proc/self/fd").size(); }
 std::size_t vfio_mappings() {
   std::ifstream maps("/proc/self/maps");
   std::size_t n = 0;
-  for (std::string line; std::getline(maps, line);) n += line.find("vfio") != line.npos || line.find("huge") != line.npos;
+  for (std::string line; std::getline(maps, line);)
+    n += line.find("vfio") != line.npos || line.find("huge") != line.npos;
   return n;
 }
 

@@ -36,6 +36,7 @@ void for_each_vfio_capability(const std::vector<std::byte>& reply, std::uint32_t
   for (unsigned i = 0; at != 0 && i < kMost; ++i) {
     const auto head = read_reply<vfio_info_cap_header>(reply, at);
     visit(head.id, std::size_t{at});
+    if (head.next <= at) return;  // a chain that does not lead on
     at = head.next;
   }
 }
@@ -45,14 +46,18 @@ void for_each_vfio_capability(const std::vector<std::byte>& reply, std::uint32_t
 template <class Info>
 std::vector<std::byte> vfio_info(int fd, unsigned long request, Info info) {
   std::vector<std::byte> reply(sizeof info);
-  for (;;) {
+  constexpr std::size_t kMost = 64 << 10;  // no reply is anywhere near as long
+  for (int attempt = 0; attempt < 4; ++attempt) {
     info.argsz = static_cast<std::uint32_t>(reply.size());
     std::memcpy(reply.data(), &info, sizeof info);
     if (sys::ioctl(fd, request, reply.data()) != 0) return {};
     const auto needed = read_reply<Info>(reply, 0).argsz;
     if (needed <= reply.size()) return reply;
+    if (needed > kMost) break;
     reply.assign(needed, std::byte{0});
   }
+  errno = EPROTO;
+  return {};
 }
 
 }  // namespace detail
@@ -78,7 +83,7 @@ class VfioContainer final : public DmaDomain {
   };
   /// The group's descriptor; joins the group to the container at first use.
   int join(std::uint32_t id, const PciSysfs& sysfs);
-  UniqueFd open_group(std::uint32_t id, const PciSysfs& sysfs) const;
+  UniqueFd open_group(std::uint32_t id) const;
   void set_iommu(const std::string& group_path);
   void read_iommu_info();
 
@@ -172,7 +177,7 @@ inline VfioContainer::VfioContainer(std::string dev) : dev_(std::move(dev)) {
   }
 }
 
-inline UniqueFd VfioContainer::open_group(std::uint32_t id, const PciSysfs& sysfs) const {
+inline UniqueFd VfioContainer::open_group(std::uint32_t id) const {
   const std::string path = text::cat(dev_, "/", id);
   auto fd = try_open(path, O_RDWR);
   if (fd) return std::move(fd).value();
@@ -186,8 +191,9 @@ inline UniqueFd VfioContainer::open_group(std::uint32_t id, const PciSysfs& sysf
       failure.remedy = text::cat("another process uses the group; find it: fuser -v ", path);
       break;
     case ENOENT:
-      failure.remedy = text::cat("no device of IOMMU group ", id, " is bound to vfio-pci (", sysfs.root(),
-                                 "/kernel/iommu_groups/", id, "/devices)");
+      failure.remedy = text::cat(
+          "the node is missing although a device of the group is bound to vfio-pci: is udev "
+          "running, or the node not passed into this container?");
       break;
     default:
       break;
@@ -200,23 +206,25 @@ inline int VfioContainer::join(std::uint32_t id, const PciSysfs& sysfs) {
     if (g.id == id) return g.fd.get();
   }
   const std::string path = text::cat(dev_, "/", id);
-  UniqueFd group = open_group(id, sysfs);
+  UniqueFd group = open_group(id);
   vfio_group_status status{.argsz = sizeof status, .flags = 0};
   if (sys::ioctl(group.get(), VFIO_GROUP_GET_STATUS, &status) != 0) {
     raise({.code = errno, .operation = "query", .object = path, .where = "VFIO_GROUP_GET_STATUS", .remedy = {}});
   }
   if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0) {
-    std::string others;
+    std::string others, commands;
     for (const PciFunctionInfo& member : sysfs.group_members(id)) {
-      if (member.driver && member.driver->find("vfio") != 0) {
-        others += text::cat(others.empty() ? "" : ", ", member.bdf.to_string(), " (", *member.driver, ")");
-      }
+      // Unbound members, bridges and placeholders do not matter to the kernel.
+      const std::string driver = member.driver.value_or("");
+      if (driver.empty() || driver.starts_with("vfio") || driver == "pcieport" || driver == "pci-stub") continue;
+      others += text::cat(others.empty() ? "" : ", ", member.bdf.to_string(), " (", driver, ")");
+      commands += text::cat(commands.empty() ? "as root: " : "; ", bind_commands(sysfs, member, "vfio-pci"));
     }
     raise({.code = EPERM,
            .operation = "use IOMMU group",
            .object = std::to_string(id),
            .where = text::cat("not viable: other members are bound to kernel drivers: ", others),
-           .remedy = "bind them to vfio-pci too, or unbind them"});
+           .remedy = commands.empty() ? "bind every device of the group to vfio-pci" : commands});
   }
   int container = fd_.get();
   if (sys::ioctl(group.get(), VFIO_GROUP_SET_CONTAINER, &container) != 0) {
@@ -226,7 +234,11 @@ inline int VfioContainer::join(std::uint32_t id, const PciSysfs& sysfs) {
            .where = "VFIO_GROUP_SET_CONTAINER",
            .remedy = {}});
   }
-  if (!iova_) set_iommu(path);
+  if (!iova_) {
+    set_iommu(path);
+  } else {
+    read_iommu_info();  // this group's IOMMU may allow less
+  }
   groups_.push_back({id, std::move(group)});
   return groups_.back().fd.get();
 }
@@ -272,7 +284,11 @@ inline void VfioContainer::read_iommu_info() {
   });
   // Kernels before 5.4 do not tell: stay below the x86 MSI window and within the narrowest (39-bit) VT-d.
   if (ranges.empty()) ranges.push_back({0, 0xFEDF'FFFF});
-  iova_.emplace(std::move(ranges));
+  if (iova_) {
+    iova_->restrict_to(ranges);
+  } else {
+    iova_.emplace(std::move(ranges));
+  }
 }
 
 inline Result<BusAddr> VfioContainer::try_map(std::byte* memory, std::size_t bytes) {
@@ -359,7 +375,7 @@ inline VfioDevice::~VfioDevice() {
 inline void VfioDevice::disable_bus_master() noexcept {
   const auto at = static_cast<off_t>(config_offset_ + pci_config::kCommand);
   std::uint16_t command = 0;
-  if (sys::pread(fd_.get(), &command, sizeof command, at) != sizeof command) return;
+  if (sys::pread(fd_.get(), &command, sizeof command, at) != sizeof command || command == 0xFFFF) return;
   command = static_cast<std::uint16_t>(command & ~pci_config::kCommandBusMaster);
   (void)sys::pwrite(fd_.get(), &command, sizeof command, at);
 }
@@ -397,7 +413,9 @@ inline reg::Bar<reg::Mmio> VfioDevice::bar(unsigned number) {
     const Region r = region(number);
     if (r.size == 0 || !r.mappable) {
       errno = ENODEV;
-      raise(failure("map", text::cat("BAR ", number, r.size == 0 ? " is absent" : " cannot be mapped (I/O ports?)")));
+      raise(failure("map",
+                    text::cat("BAR ", number,
+                              r.size == 0 ? " is absent" : " cannot be mapped (I/O ports, or smaller than a page)")));
     }
     // One address range for the whole BAR; the parts the kernel allows are mapped into it.
     auto window = Mapping::try_map(r.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, "a BAR's address range");

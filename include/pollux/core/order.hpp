@@ -3,6 +3,8 @@
 //
 // It lives in core, not in dma/, because Doorbell (reg/) rings with a release and reg/ does not see dma/.
 #pragma once
+#include <cstdint>
+#include <type_traits>
 
 namespace pollux::dma {
 
@@ -48,23 +50,15 @@ template <class T>
 inline T load_once(const T& from) noexcept {
   static_assert(__is_trivially_copyable(T));
   static_assert(sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8, "one load instruction");
-  if constexpr (sizeof(T) == 8) {
-    const auto* at = reinterpret_cast<const volatile unsigned long long*>(&from);
+  using Word = std::conditional_t<sizeof(T) == 8, std::uint64_t,
+                                  std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>>;
+  typedef Word __attribute__((may_alias)) Any;  // `from` may be of any type; the compiler must not reorder by type
+  const auto* at = reinterpret_cast<const volatile Any*>(&from);
 #if defined(POLLUX_THREAD_SANITIZER)
-    return __builtin_bit_cast(T, __atomic_load_n(at, __ATOMIC_ACQUIRE));
+  return __builtin_bit_cast(T, Word{__atomic_load_n(at, __ATOMIC_ACQUIRE)});
 #else
-    return __builtin_bit_cast(T, *at);
+  return __builtin_bit_cast(T, Word{*at});
 #endif
-  } else if constexpr (sizeof(T) == 4) {
-    const auto* at = reinterpret_cast<const volatile unsigned int*>(&from);
-#if defined(POLLUX_THREAD_SANITIZER)
-    return __builtin_bit_cast(T, __atomic_load_n(at, __ATOMIC_ACQUIRE));
-#else
-    return __builtin_bit_cast(T, *at);
-#endif
-  } else {
-    return __builtin_bit_cast(T, *reinterpret_cast<const volatile unsigned short*>(&from));
-  }
 }
 
 /// One store to a device register, after everything released before it.

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdlib>
+#include <string>
 
 #include <pollux/core/file.hpp>
 #include <pollux/core/mapping.hpp>
@@ -39,14 +41,17 @@ inline Result<Mapping> try_map_pages(std::size_t bytes, std::size_t page_bytes) 
                  .remedy = errno == EINVAL ? "Linux 5.14 or newer is needed (MADV_POPULATE_WRITE)" : ""};
 }
 
-/// Free 2 MiB hugepages of the whole machine, less those reserved by others; 0 when the kernel has none.
+/// A count of the kernel's pool of 2 MiB hugepages, of the whole machine; 0 when it has none.
+inline std::size_t hugepage_count(const char* which, const std::string& sysfs = "/sys") {
+  auto text = file::try_read(sysfs + "/kernel/mm/hugepages/hugepages-2048kB/" + which);
+  return text ? static_cast<std::size_t>(std::strtoull(text.value().c_str(), nullptr, 10)) : 0;
+}
+/// Free and not promised to another process.
 inline std::size_t free_2m_pages(const std::string& sysfs = "/sys") {
-  const auto count = [&](const char* what) -> std::size_t {
-    auto text = file::try_read(sysfs + "/kernel/mm/hugepages/hugepages-2048kB/" + what);
-    return text ? static_cast<std::size_t>(std::strtoull(text.value().c_str(), nullptr, 10)) : 0;
-  };
-  const std::size_t free = count("free_hugepages"), reserved = count("resv_hugepages");
+  const std::size_t free = hugepage_count("free_hugepages", sysfs), reserved = hugepage_count("resv_hugepages", sysfs);
   return free > reserved ? free - reserved : 0;
 }
+/// In use or free.
+inline std::size_t total_2m_pages() { return hugepage_count("nr_hugepages"); }
 
 }  // namespace pollux::dma

@@ -21,10 +21,11 @@ struct IovaRange {
 /// Setup only; not thread-safe.
 class IovaAllocator {
  public:
-  /// Address 0 is never handed out: a descriptor address of 0 means "no buffer" to several devices.
+  /// Addresses below 64 KiB are never handed out: a descriptor address of 0 means "no buffer" to several devices.
   explicit IovaAllocator(std::vector<IovaRange> allowed) : free_(std::move(allowed)) {
     std::sort(free_.begin(), free_.end(), [](IovaRange a, IovaRange b) { return a.first < b.first; });
-    if (!free_.empty() && free_.front().first == 0) free_.front().first = std::min(kFirst, free_.front().last);
+    std::erase_if(free_, [](IovaRange r) { return r.last < kFirst; });
+    if (!free_.empty()) free_.front().first = std::max(free_.front().first, kFirst);
   }
 
   /// Pre: bytes > 0, alignment a power of two.
@@ -59,6 +60,18 @@ class IovaAllocator {
     }
   }
 
+  /// From here on hands out only what `allowed` holds as well. Addresses given out before stay.
+  void restrict_to(const std::vector<IovaRange>& allowed) {
+    std::vector<IovaRange> out;
+    for (const IovaRange f : free_) {
+      for (const IovaRange a : allowed) {
+        const IovaRange both{std::max(f.first, a.first), std::min(f.last, a.last)};
+        if (both.first <= both.last) out.push_back(both);
+      }
+    }
+    std::sort(out.begin(), out.end(), [](IovaRange a, IovaRange b) { return a.first < b.first; });
+    free_ = std::move(out);
+  }
   [[nodiscard]] const std::vector<IovaRange>& free_ranges() const noexcept { return free_; }
 
  private:

@@ -47,8 +47,8 @@ class DmaRegion {
       : memory_(std::move(memory)), domain_(&domain), bus_(bus), page_bytes_(page_bytes), note_(std::move(note)) {}
 
   static std::string more_hugepages(std::size_t bytes) {
-    return text::cat("reserve them: echo ", dma::round_up(bytes, dma::kPage2M) / dma::kPage2M + 64,
-                     " > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
+    const std::size_t pages = dma::total_2m_pages() + dma::round_up(bytes, dma::kPage2M) / dma::kPage2M;
+    return text::cat("reserve more: echo ", pages, " > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
   }
 
   Mapping memory_;

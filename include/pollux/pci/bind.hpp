@@ -60,7 +60,13 @@ inline Result<Done> try_restore_driver(const PciSysfs& sysfs, Bdf bdf, const std
     if (!file::exists(device + "/driver")) return Done{};
     return file::try_write(device + "/driver/unbind", bdf.to_string());
   }
-  return detail::try_rebind(sysfs, bdf, "\n");
+  if (auto r = detail::try_rebind(sysfs, bdf, "\n"); !r) return r;
+  if (file::link_name(sysfs.device_path(bdf) + "/driver") == former) return Done{};
+  return Failure{.code = ENODEV,
+                 .operation = text::cat("give back to driver ", *former, " the device"),
+                 .object = bdf.to_string(),
+                 .where = "the driver did not take it",
+                 .remedy = text::cat("as root: modprobe ", *former)};
 }
 
 }  // namespace pollux

@@ -81,7 +81,7 @@ Result<std::vector<PciCapability>> try_list_capabilities(const C& config) {
                    .operation = "walk capabilities of",
                    .object = config.name(),
                    .where = text::cat("at ", text::hex(at, 2), ": ", why),
-                   .remedy = "the device is gone or broken"};
+                   .remedy = "the device is gone or broken; without root the kernel shows 64 bytes only"};
   };
   const std::uint16_t status = config.read16(pci_config::kStatus);
   if (status == 0xFFFF) return broken(pci_config::kStatus, "all ones");
@@ -92,6 +92,7 @@ Result<std::vector<PciCapability>> try_list_capabilities(const C& config) {
     if (at < 0x40) return broken(at, "points into the header");
     if (out.size() == kMost) return broken(at, "the list loops");
     const std::uint16_t head = config.read16(at);
+    if (head == 0xFFFF) return broken(at, "all ones");
     out.push_back({static_cast<std::uint16_t>(head & 0xFF), static_cast<std::uint16_t>(at)});
     at = (head >> 8) & 0xFCu;
   }
@@ -124,6 +125,13 @@ Result<std::vector<PciCapability>> try_list_extended_capabilities(const C& confi
 template <ConfigSpace C>
 void set_command(const C& config, std::uint16_t bits, bool on) {
   const std::uint16_t old = config.read16(pci_config::kCommand);
+  if (old == 0xFFFF) {  // written back, it would turn bus mastering on
+    raise({.code = EIO,
+           .operation = "read COMMAND of",
+           .object = config.name(),
+           .where = "all ones",
+           .remedy = "the device is gone or broken"});
+  }
   config.write16(pci_config::kCommand, static_cast<std::uint16_t>(on ? old | bits : old & ~bits));
 }
 

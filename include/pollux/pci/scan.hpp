@@ -16,7 +16,7 @@ namespace pollux {
 /// The pci.ids data base of the machine. Threads: one.
 class PciNames {
  public:
-  PciNames() : access_(::pci_alloc()) {}
+  PciNames() : access_(::pci_alloc()) { access_->debug = access_->warning = quiet; }
 
   /// "Intel Corporation 82574L Gigabit Network Connection"; the numbers where the data base lacks the name.
   [[nodiscard]] std::string device(PciId id) const {
@@ -34,6 +34,7 @@ class PciNames {
   }
 
  private:
+  static void quiet(char*, ...) {}
   struct Cleanup {
     void operator()(pci_access* access) const noexcept { ::pci_cleanup(access); }
   };

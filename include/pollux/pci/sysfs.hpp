@@ -61,8 +61,8 @@ class PciSysfs {
   /// Errors: raises ENODEV when there is no such function.
   [[nodiscard]] PciFunctionInfo info(Bdf bdf) const {
     const std::string path = device_path(bdf);
-    const auto vendor = number(path + "/vendor");
-    if (!vendor) {
+    const auto vendor = number(path + "/vendor"), device = number(path + "/device");
+    if (!vendor || !device) {
       raise({.code = ENODEV,
              .operation = "find PCI device",
              .object = bdf.to_string(),
@@ -71,7 +71,7 @@ class PciSysfs {
     }
     PciFunctionInfo out;
     out.bdf = bdf;
-    out.id = {static_cast<std::uint16_t>(*vendor), static_cast<std::uint16_t>(number(path + "/device").value_or(0))};
+    out.id = {static_cast<std::uint16_t>(*vendor), static_cast<std::uint16_t>(*device)};
     out.class_code = static_cast<std::uint32_t>(number(path + "/class").value_or(0));
     out.driver = file::link_name(path + "/driver");
     if (const auto group = file::link_name(path + "/iommu_group")) out.iommu_group = to_group(*group);

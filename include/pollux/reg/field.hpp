@@ -55,11 +55,17 @@ struct Field {
   static constexpr std::uint32_t kMax = kWidth == 32 ? ~0u : (1u << kWidth) - 1;
   static constexpr std::uint32_t kMask = kMax << Lo;
 
-  /// A constant: one that does not fit is a compile error.
-  consteval Assign<R> operator()(T constant) const {
-    const auto v = static_cast<std::uint32_t>(constant);
+  /// A constant of the field's type or, for number fields, any integer: one that does not fit is a compile error.
+  template <class Constant>
+    requires std::is_same_v<Constant, T> || (std::is_integral_v<T> && !std::is_same_v<T, bool> &&
+                                             std::is_integral_v<Constant> && !std::is_same_v<Constant, bool>)
+  consteval Assign<R> operator()(Constant constant) const {
+    if constexpr (std::is_signed_v<Constant>) {
+      if (constant < 0) value_does_not_fit_the_field();
+    }
+    const auto v = static_cast<std::uint64_t>(constant);
     if (v > kMax) value_does_not_fit_the_field();
-    return {v << Lo, kMask};
+    return {static_cast<std::uint32_t>(v) << Lo, kMask};
   }
   /// A run-time value. Pre: it fits (asserted); excess bits are dropped.
   [[nodiscard]] constexpr Assign<R> from(T v) const noexcept {
@@ -94,6 +100,7 @@ consteval FieldTable<sizeof...(F)> list_fields(std::string_view names, F...) {
     entry.name = names.substr(0, comma);
     names = comma == names.npos ? std::string_view{} : names.substr(names.find_first_not_of(' ', comma + 1));
   }
+  if (!names.empty()) one_name_per_field_in_POLLUX_FIELDS();
   std::uint64_t sum = 0;
   ((sum += F::kMask, table.mask |= F::kMask), ...);
   if (sum != table.mask) fields_of_one_register_overlap();

@@ -8,6 +8,7 @@
 #include <deque>
 #include <random>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <pollux/core/clock.hpp>

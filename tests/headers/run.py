@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Every header compiles alone without a warning, also without exceptions; all of them twice in one program link.
+#
+#   run.py PROJECT_ROOT -- COMPILER...
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+LIBRARIES = ["-lfmt", "-lpci", "-lpcap", "-lpthread"]
+
+
+def run(command, text=None):
+    """The compiler's message; an empty string when all is well."""
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    return "" if done.returncode == 0 else f"{' '.join(map(str, command))}\n{done.stderr}"
+
+
+def main():
+    root, separator, *compiler = sys.argv[1:]
+    assert separator == "--" and compiler, __doc__
+    root = pathlib.Path(root)
+    places = [root / "include", root / "drivers"]
+    headers = sorted(str(h.relative_to(place)) for place in places for h in (place / "pollux").rglob("*.hpp"))
+    base = [*compiler, "-std=c++20", *[f"-I{place}" for place in places]]
+
+    def alone(header, *flags):
+        # Included twice: the second must be empty.
+        return run([*base, *WARNINGS, *flags, "-fsyntax-only", "-x", "c++", "-"], f"#include <{header}>\n" * 2)
+
+    def linked_twice():
+        # The second unit includes in reverse order: no header may need another one before it.
+        with tempfile.TemporaryDirectory(prefix="pollux-headers-") as tmp:
+            units = {"a": headers, "b": headers[::-1]}
+            for name, order in units.items():
+                main_function = "int main() {}\n" if name == "b" else ""
+                (pathlib.Path(tmp) / f"{name}.cpp").write_text("".join(f"#include <{h}>\n" for h in order) + main_function)
+            sources = [f"{tmp}/{name}.cpp" for name in units]
+            return run([*base, *WARNINGS, *sources, "-o", f"{tmp}/program", *LIBRARIES])
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = {"all headers in two units of one program": pool.submit(linked_twice)}
+        for header in headers:
+            jobs[f"{header} alone"] = pool.submit(alone, header)
+            jobs[f"{header} with -fno-exceptions"] = pool.submit(alone, header, "-fno-exceptions")
+    failures = {name: message for name, job in jobs.items() if (message := job.result())}
+    for name, message in failures.items():
+        print(f"FAIL  {name}: {message}")
+    print(f"{len(headers)} headers, {len(jobs)} compilations, {len(failures)} failed ({' '.join(compiler)})")
+    return 1 if failures or not headers else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Fields of two registers in one assignment.
+// expect: operator|
+#include <pollux/reg/bar.hpp>
+
+namespace toy {
+using namespace pollux::reg;
+struct Ctl : Register<Ctl, Access::kReadWrite, Run{.offset = 0}> {
+  static constexpr const char* kName = "CTL";
+  static constexpr Field<Ctl, 0, 0, bool> on{};
+  static constexpr Field<Ctl, 7, 4> mode{};
+  POLLUX_FIELDS(on, mode);
+};
+struct Other : Register<Other, Access::kReadWrite, Run{.offset = 4}> {
+  static constexpr const char* kName = "OTHER";
+  static constexpr Field<Other, 0, 0, bool> on{};
+  POLLUX_FIELDS(on);
+};
+
+inline void use(Bar<Mmio> bar) {
+#ifdef POLLUX_MUST_FAIL
+  bar.write(Ctl::on(true) | Other::on(true));
+#else
+  bar.write(Ctl::on(true) | Ctl::mode(1));
+#endif
+}
+
+}  // namespace toy

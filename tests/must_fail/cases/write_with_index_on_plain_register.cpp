@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A write with an index to a register that is no array.
+// expect: RegisterArray
+// expect: constraints not satisfied
+#include <pollux/reg/bar.hpp>
+
+namespace toy {
+using namespace pollux::reg;
+struct Ctl : Register<Ctl, Access::kReadWrite, Run{.offset = 0}> {
+  static constexpr const char* kName = "CTL";
+  static constexpr Field<Ctl, 0, 0, bool> on{};
+  static constexpr Field<Ctl, 7, 4> mode{};
+  POLLUX_FIELDS(on, mode);
+};
+
+inline void use(Bar<Mmio> bar) {
+#ifdef POLLUX_MUST_FAIL
+  bar.write(Index{1}, Ctl::on(true));
+#else
+  bar.write(Ctl::on(true));
+#endif
+}
+
+}  // namespace toy
