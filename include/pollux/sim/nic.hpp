@@ -66,7 +66,9 @@ class NicModel {
   }
   void write_config(std::uint32_t offset, unsigned width, std::uint32_t value) noexcept {
     const std::scoped_lock lock(mutex_);
-    if (!removed_) config_.write(offset, width, value);
+    if (removed_) return;
+    config_.write(offset, width, value);
+    after_config_write(offset, width);
   }
   /// Lets the device work: doorbells seen, frames sent and received, timers. Returns whether anything moved.
   bool step() noexcept {
@@ -103,6 +105,7 @@ class NicModel {
     return value;
   }
   virtual void after_write(std::uint32_t offset, std::uint32_t old, std::uint32_t value) noexcept = 0;
+  virtual void after_config_write(std::uint32_t /*offset*/, unsigned /*width*/) noexcept {}
   virtual bool work() noexcept = 0;
   virtual void reset_device() noexcept = 0;
 

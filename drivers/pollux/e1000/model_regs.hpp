@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the model of the 82574 is made of: every register with access mode, existing bits and reset value; the fields
+// and descriptor words that the driver does not know; interrupt causes; PHY registers.
+//
+// Written from the fact sheet on its own, not from the driver's regs.hpp: masks and resets here check the driver.
+// Section texts: [8254x n] of the 8254x manual for what is inherited, [82574] for what that chip added.
+#pragma once
+#include <array>
+#include <cstdint>
+
+#include <pollux/e1000/regs.hpp>
+#include <pollux/sim/registers.hpp>
+
+namespace pollux::e1000::model {
+
+/// A mask of bits high to low, as the datasheet prints a field.
+consteval std::uint32_t bits(unsigned high, unsigned low) {
+  return (high == 31 ? ~0u : (1u << (high + 1)) - 1) & ~((1u << low) - 1);
+}
+consteval std::uint32_t bit(unsigned n) { return bits(n, n); }
+
+// ---- Registers the driver does not use, those whose fields the model needs ------------------------------------------
+
+/// EERD, EEWR - NVM read and write, the layout of everything after the 82541 [82574]
+template <std::uint32_t Offset>
+struct NvmAccess : Register<NvmAccess<Offset>, Access::kReadWrite, Run{.offset = Offset}> {
+  using Self = NvmAccess;
+  static constexpr Field<Self, 0, 0, bool> start{};
+  static constexpr Field<Self, 1, 1, bool> done{};
+  static constexpr Field<Self, 15, 2> address{};  ///< [words]
+  static constexpr Field<Self, 31, 16> data{};
+};
+using Eerd = NvmAccess<0x00014>;
+using Eewr = NvmAccess<0x0102C>;
+
+/// EECD request and grant, of the bit-bang interface [8254x 13.4.3]
+struct EecdGrant {
+  static constexpr Field<Eecd, 6, 6, bool> req{};
+  static constexpr Field<Eecd, 7, 7, bool> gnt{};
+};
+/// CTRL_EXT, what interrupts and the NVM need [8254x 13.4.6, 82574]
+struct CtrlExtMore {
+  static constexpr Field<CtrlExt, 13, 13, bool> ee_rst{};  ///< loads the NVM again; clears itself
+  static constexpr Field<CtrlExt, 24, 24, bool> eiame{};   ///< a message masks the causes that IAM names
+  static constexpr Field<CtrlExt, 27, 27, bool> iame{};    ///< ICR's read masks the causes that IAM names
+  static constexpr Field<CtrlExt, 31, 31, bool> pba_clr{};
+};
+
+struct Itr : Register<Itr, Access::kReadWrite, Run{.offset = 0x000C4}> {
+  static constexpr Field<Itr, 15, 0> interval{};  ///< [256 ns]
+};
+struct Ics : Register<Ics, Access::kWriteOnly, Run{.offset = 0x000C8}> {};
+struct Ims : Register<Ims, Access::kReadWrite, Run{.offset = 0x000D0}> {};
+struct Eiac : Register<Eiac, Access::kReadWrite, Run{.offset = 0x000DC}> {};
+struct Iam : Register<Iam, Access::kReadWrite, Run{.offset = 0x000E0}> {};
+struct Ivar : Register<Ivar, Access::kReadWrite, Run{.offset = 0x000E4}> {
+  static constexpr Field<Ivar, 31, 31, bool> every_write_back{};  ///< each TX write-back interrupts
+};
+struct Eitr : Register<Eitr, Access::kReadWrite, Run{.offset = 0x000E8, .count = 5}> {
+  static constexpr Field<Eitr, 15, 0> interval{};  ///< [256 ns]
+};
+struct Eemngctl : Register<Eemngctl, Access::kReadOnly, Run{.offset = 0x01010}> {
+  static constexpr Field<Eemngctl, 18, 18, bool> cfg_done{};
+};
+struct Pbs : Register<Pbs, Access::kReadWrite, Run{.offset = 0x01008}> {};
+struct Fla : Register<Fla, Access::kReadWrite, Run{.offset = 0x0001C}> {};
+struct Rsrpd : Register<Rsrpd, Access::kReadWrite, Run{.offset = 0x02C00}> {
+  static constexpr Field<Rsrpd, 11, 0> size{};  ///< frames up to this size raise SRPD [bytes]; 0: none
+};
+struct Mrqc : Register<Mrqc, Access::kReadWrite, Run{.offset = 0x05818}> {
+  static constexpr Field<Mrqc, 1, 0> enable{};  ///< 1: two queues by RSS
+  static constexpr Field<Mrqc, 16, 16, bool> tcp_ipv4{};
+  static constexpr Field<Mrqc, 17, 17, bool> ipv4{};
+  static constexpr Field<Mrqc, 18, 18, bool> tcp_ipv6_ex{};
+  static constexpr Field<Mrqc, 19, 19, bool> ipv6_ex{};
+  static constexpr Field<Mrqc, 20, 20, bool> ipv6{};
+  static constexpr Field<Mrqc, 21, 21, bool> tcp_ipv6{};
+};
+struct Reta : Register<Reta, Access::kReadWrite, Run{.offset = 0x05C00, .count = 32}> {};
+struct Rssrk : Register<Rssrk, Access::kReadWrite, Run{.offset = 0x05C80, .count = 10}> {};
+struct Swsm : Register<Swsm, Access::kReadWrite, Run{.offset = 0x05B50}> {
+  static constexpr Field<Swsm, 0, 0, bool> smbi{};  ///< a read gives the old value and sets it
+};
+struct Fwsm : Register<Fwsm, Access::kReadOnly, Run{.offset = 0x05B54}> {};
+/// STATUS, the bits that never change here: LAN_INIT_DONE, speed 1000, and bit 31 as QEMU shows it.
+inline constexpr std::uint32_t kStatusAlways = 0x8000'0280;
+
+// ---- Statistics [8254x 13.7] ----------------------------------------------------------------------------------------
+
+/// Offsets of the counters; pairs are named by their low half.
+namespace stat {
+inline constexpr std::uint32_t kMpc = 0x4010, kRlec = 0x4040, kXonRx = 0x4048, kXonTx = 0x404C, kXoffRx = 0x4050,
+                               kXoffTx = 0x4054, kFcru = 0x4058, kPrc64 = 0x405C, kGprc = 0x4074, kBprc = 0x4078,
+                               kMprc = 0x407C, kGptc = 0x4080, kGorc = 0x4088, kGotc = 0x4090, kRnbc = 0x40A0,
+                               kRuc = 0x40A4, kRoc = 0x40AC, kTor = 0x40C0, kTot = 0x40C8, kTpr = 0x40D0, kTpt = 0x40D4,
+                               kPtc64 = 0x40D8, kMptc = 0x40F0, kBptc = 0x40F4, kTsctc = 0x40F8, kTsctfc = 0x40FC,
+                               kIac = 0x4100, kIctxqec = 0x4118, kIcrxdmtc = 0x4120, kIcrxoc = 0x4124;
+/// Low halves of the 64-bit pairs; reading the high half clears both.
+inline constexpr std::uint32_t kPairs[] = {kGorc, kGotc, kTor, kTot};
+}  // namespace stat
+
+// ---- Interrupt causes: bits of ICR, ICS, IMS, IMC [8254x 13.4.17] ---------------------------------------------------
+
+namespace cause {
+inline constexpr std::uint32_t kTxdw = bit(0), kTxqe = bit(1), kLsc = bit(2), kRxdmt0 = bit(4), kRxo = bit(6),
+                               kRxt0 = bit(7), kMdac = bit(9), kSrpd = bit(16), kRxq0 = bit(20), kTxq0 = bit(22),
+                               kOther = bit(24), kAsserted = bit(31);
+/// Those that have no queue: they raise OTHER as well. [82574]
+inline constexpr std::uint32_t kOtherCauses = kLsc | kRxo | kMdac | kSrpd | bits(18, 17);
+inline constexpr std::uint32_t kAll = bits(4, 0) | bits(7, 6) | bit(9) | bits(24, 11);
+inline constexpr std::uint32_t kQueues = bits(24, 20);  ///< those with an entry in IVAR, in its order
+}  // namespace cause
+
+// ---- The register table ---------------------------------------------------------------------------------------------
+
+using sim::Mode, sim::RegSpec;
+
+// clang-format off
+/// Every register. A bit outside `mask` must not be set by software.
+inline constexpr RegSpec kModelRegisters[] = {
+  // General
+  {.name = "CTRL", .mode = Mode::kRW, .offset = 0x0000, .mask = bit(0) | bits(3, 2) | bits(9, 5) | bits(12, 11) | bits(28, 18) | bits(31, 30), .reset = 0x0014'0241, .section = "8254x 13.4.1"},
+  {.name = "STATUS", .mode = Mode::kRO, .offset = 0x0008, .reset = 0x8008'0280, .section = "8254x 13.4.2"},
+  {.name = "EECD", .mode = Mode::kRW, .offset = 0x0010, .mask = bits(6, 0) | bits(20, 19) | bit(22), .reset = 0x0000'0100, .section = "8254x 13.4.3"},
+  {.name = "EERD", .mode = Mode::kRW, .offset = 0x0014, .mask = bit(0) | bits(15, 2), .section = "8254x 13.4.4"},
+  {.name = "CTRL_EXT", .mode = Mode::kRW, .offset = 0x0018, .mask = bits(13, 0) | bit(15) | bits(20, 17) | bits(24, 22) | bits(29, 27) | bit(31), .section = "8254x 13.4.6"},
+  {.name = "FLA", .mode = Mode::kRW, .offset = 0x001C, .section = "8254x 13.4.5"},
+  {.name = "MDIC", .mode = Mode::kRW, .offset = 0x0020, .mask = bits(27, 0) | bit(29), .reset = bit(28), .section = "8254x 13.4.7"},
+  {.name = "FCAL", .mode = Mode::kRW, .offset = 0x0028, .section = "8254x 13.4.8"},
+  {.name = "FCAH", .mode = Mode::kRW, .offset = 0x002C, .mask = bits(15, 0), .section = "8254x 13.4.9"},
+  {.name = "FCT", .mode = Mode::kRW, .offset = 0x0030, .mask = bits(15, 0), .section = "8254x 13.4.10"},
+  {.name = "VET", .mode = Mode::kRW, .offset = 0x0038, .mask = bits(15, 0), .reset = 0x8100, .section = "8254x 13.4.11"},
+  {.name = "FCTTV", .mode = Mode::kRW, .offset = 0x0170, .mask = bits(15, 0), .section = "8254x 13.4.14"},
+  {.name = "TXCW", .mode = Mode::kRW, .offset = 0x0178, .section = "8254x 13.4.15"},
+  {.name = "RXCW", .mode = Mode::kRO, .offset = 0x0180, .section = "8254x 13.4.16"},
+  {.name = "LEDCTL", .mode = Mode::kRW, .offset = 0x0E00, .mask = 0xCFCF'CFEF, .reset = 0x0006'8302, .section = "8254x 13.4.12"},
+  {.name = "EXTCNF_CTRL", .mode = Mode::kRW, .offset = 0x0F00, .mask = bit(5), .section = "82574"},
+  {.name = "PBA", .mode = Mode::kRW, .offset = 0x1000, .mask = bits(15, 0), .reset = 0x0014'0014, .section = "8254x 13.4.12"},
+  {.name = "PBS", .mode = Mode::kRW, .offset = 0x1008, .mask = bits(15, 0), .section = "82574"},
+  {.name = "EEMNGCTL", .mode = Mode::kRO, .offset = 0x1010, .reset = 0x8000'0000, .section = "82574"},
+  {.name = "EEWR", .mode = Mode::kRW, .offset = 0x102C, .mask = bit(0) | bits(31, 2), .reset = bit(1), .section = "82574"},
+  {.name = "WUC", .mode = Mode::kRW, .offset = 0x5800, .mask = bits(3, 0), .section = "8254x 13.5"},
+  {.name = "WUFC", .mode = Mode::kRW, .offset = 0x5808, .mask = bits(7, 0) | bits(19, 15), .section = "8254x 13.6.2"},
+  {.name = "WUS", .mode = Mode::kW1C, .offset = 0x5810, .section = "8254x 13.6.3"},
+  {.name = "MANC", .mode = Mode::kRW, .offset = 0x5820, .mask = bit(13) | bit(17) | bit(21), .reset = 0x1000'0000, .section = "8254x 13.6.6"},
+  {.name = "MANC2H", .mode = Mode::kRW, .offset = 0x5860, .section = "82574"},
+  {.name = "GCR", .mode = Mode::kRW, .offset = 0x5B00, .mask = bits(5, 0) | bit(22) | bit(27), .reset = 0x0680'0200, .section = "82574"},
+  {.name = "FACTPS", .mode = Mode::kRO, .offset = 0x5B30, .section = "82574"},
+  {.name = "SWSM", .mode = Mode::kRW, .offset = 0x5B50, .mask = bits(1, 0) | bit(3), .section = "82574"},
+  {.name = "FWSM", .mode = Mode::kRO, .offset = 0x5B54, .section = "82574"},
+  {.name = "GCR2", .mode = Mode::kRW, .offset = 0x5B64, .mask = bit(0), .section = "82574"},
+  // Interrupt
+  {.name = "ICR", .mode = Mode::kRCW1C, .offset = 0x00C0, .mask = cause::kAll | cause::kAsserted, .section = "8254x 13.4.17"},
+  {.name = "ITR", .mode = Mode::kRW, .offset = 0x00C4, .mask = bits(15, 0), .section = "8254x 13.4.18"},
+  {.name = "ICS", .mode = Mode::kWO, .offset = 0x00C8, .mask = cause::kAll, .section = "8254x 13.4.19"},
+  {.name = "IMS", .mode = Mode::kWS, .offset = 0x00D0, .mask = cause::kAll, .section = "8254x 13.4.20"},
+  {.name = "IMC", .mode = Mode::kWO, .offset = 0x00D8, .section = "8254x 13.4.21"},
+  {.name = "EIAC", .mode = Mode::kRW, .offset = 0x00DC, .mask = cause::kQueues, .section = "82574"},
+  {.name = "IAM", .mode = Mode::kRW, .offset = 0x00E0, .mask = cause::kAll, .section = "82574"},
+  {.name = "IVAR", .mode = Mode::kRW, .offset = 0x00E4, .mask = bits(19, 0) | bit(31), .section = "82574"},
+  {.name = "EITR", .mode = Mode::kRW, .offset = 0x00E8, .count = 5, .mask = bits(15, 0), .section = "82574"},
+  // Receive
+  {.name = "RCTL", .mode = Mode::kRW, .offset = 0x0100, .mask = bits(13, 1) | bits(20, 15) | bits(23, 22) | bits(30, 25), .section = "8254x 13.4.22"},
+  {.name = "FCRTL", .mode = Mode::kRW, .offset = 0x2160, .mask = bits(15, 3) | bit(31), .section = "8254x 13.4.23"},
+  {.name = "FCRTH", .mode = Mode::kRW, .offset = 0x2168, .mask = bits(15, 3), .section = "8254x 13.4.24"},
+  {.name = "PSRCTL", .mode = Mode::kRW, .offset = 0x2170, .mask = bits(6, 0) | bits(13, 8) | bits(21, 16) | bits(29, 24), .reset = 0x0004'0402, .section = "82574"},
+  {.name = "RDBAL", .mode = Mode::kRW, .offset = 0x2800, .count = 2, .stride = 0x100, .section = "8254x 13.4.25"},
+  {.name = "RDBAH", .mode = Mode::kRW, .offset = 0x2804, .count = 2, .stride = 0x100, .section = "8254x 13.4.26"},
+  {.name = "RDLEN", .mode = Mode::kRW, .offset = 0x2808, .count = 2, .stride = 0x100, .mask = bits(19, 0), .section = "8254x 13.4.27"},
+  {.name = "RDH", .mode = Mode::kRW, .offset = 0x2810, .count = 2, .stride = 0x100, .mask = bits(15, 0), .section = "8254x 13.4.28"},
+  {.name = "RDT", .mode = Mode::kRW, .offset = 0x2818, .count = 2, .stride = 0x100, .mask = bits(15, 0), .section = "8254x 13.4.29"},
+  {.name = "RDTR", .mode = Mode::kRW, .offset = 0x2820, .mask = bits(15, 0) | bit(31), .section = "8254x 13.4.30"},
+  {.name = "RXDCTL", .mode = Mode::kRW, .offset = 0x2828, .count = 2, .stride = 0x100, .mask = bits(5, 0) | bits(13, 8) | bits(21, 16) | bit(24), .reset = 0x0001'0000, .section = "8254x 13.4.46"},
+  {.name = "RADV", .mode = Mode::kRW, .offset = 0x282C, .mask = bits(15, 0), .section = "8254x 13.4.31"},
+  {.name = "RSRPD", .mode = Mode::kRW, .offset = 0x2C00, .mask = bits(11, 0), .section = "8254x 13.4.32"},
+  {.name = "RAID", .mode = Mode::kRW, .offset = 0x2C08, .mask = bits(15, 0), .section = "82574"},
+  {.name = "RXCSUM", .mode = Mode::kRW, .offset = 0x5000, .mask = bits(9, 0) | bits(13, 12), .reset = 0x300, .section = "8254x 13.4.47"},
+  {.name = "RFCTL", .mode = Mode::kRW, .offset = 0x5008, .mask = bits(17, 0), .section = "82574"},
+  {.name = "MTA", .mode = Mode::kRW, .offset = 0x5200, .count = 128, .section = "8254x 13.5.1"},
+  {.name = "RAL", .mode = Mode::kRW, .offset = 0x5400, .count = 16, .stride = 8, .section = "8254x 13.5.2"},
+  {.name = "RAH", .mode = Mode::kRW, .offset = 0x5404, .count = 16, .stride = 8, .mask = bits(17, 0) | bit(31), .section = "8254x 13.5.3"},
+  {.name = "VFTA", .mode = Mode::kRW, .offset = 0x5600, .count = 128, .section = "8254x 13.5.4"},
+  {.name = "MRQC", .mode = Mode::kRW, .offset = 0x5818, .mask = bits(1, 0) | bits(21, 16), .section = "82574"},
+  {.name = "RETA", .mode = Mode::kRW, .offset = 0x5C00, .count = 32, .section = "82574"},
+  {.name = "RSSRK", .mode = Mode::kRW, .offset = 0x5C80, .count = 10, .section = "82574"},
+  // Transmit
+  {.name = "TCTL", .mode = Mode::kRW, .offset = 0x0400, .mask = bit(1) | bits(25, 3) | bit(28), .section = "8254x 13.4.33"},
+  {.name = "TIPG", .mode = Mode::kRW, .offset = 0x0410, .mask = bits(29, 0), .reset = 0x0060'2008, .section = "8254x 13.4.34"},
+  {.name = "AIT", .mode = Mode::kRW, .offset = 0x0458, .mask = bits(15, 0), .section = "8254x 13.4.35"},
+  {.name = "TDBAL", .mode = Mode::kRW, .offset = 0x3800, .count = 2, .stride = 0x100, .section = "8254x 13.4.36"},
+  {.name = "TDBAH", .mode = Mode::kRW, .offset = 0x3804, .count = 2, .stride = 0x100, .section = "8254x 13.4.37"},
+  {.name = "TDLEN", .mode = Mode::kRW, .offset = 0x3808, .count = 2, .stride = 0x100, .mask = bits(19, 0), .section = "8254x 13.4.38"},
+  {.name = "TDH", .mode = Mode::kRW, .offset = 0x3810, .count = 2, .stride = 0x100, .mask = bits(15, 0), .section = "8254x 13.4.39"},
+  {.name = "TDT", .mode = Mode::kRW, .offset = 0x3818, .count = 2, .stride = 0x100, .mask = bits(15, 0), .section = "8254x 13.4.40"},
+  {.name = "TIDV", .mode = Mode::kRW, .offset = 0x3820, .mask = bits(15, 0) | bit(31), .section = "8254x 13.4.41"},  // 31: linux e1000e
+  {.name = "TXDCTL", .mode = Mode::kRW, .offset = 0x3828, .count = 2, .stride = 0x100, .mask = bits(5, 0) | bits(13, 8) | bits(22, 16) | bits(31, 24), .section = "8254x 13.4.43"},
+  {.name = "TADV", .mode = Mode::kRW, .offset = 0x382C, .mask = bits(15, 0), .section = "8254x 13.4.44"},
+  {.name = "TARC", .mode = Mode::kRW, .offset = 0x3840, .count = 2, .stride = 0x100, .mask = bits(6, 0) | bit(10) | bits(30, 20), .reset = 0x403, .section = "82574"},
+  // Statistics: a read clears; of a pair, the high half's read clears both
+  {.name = "CRCERRS", .mode = Mode::kRC, .offset = 0x4000, .section = "8254x 13.7.1"},
+  {.name = "ALGNERRC", .mode = Mode::kRC, .offset = 0x4004, .section = "8254x 13.7.2"},
+  {.name = "SYMERRS", .mode = Mode::kRC, .offset = 0x4008, .section = "8254x 13.7.3"},
+  {.name = "RXERRC", .mode = Mode::kRC, .offset = 0x400C, .section = "8254x 13.7.4"},
+  {.name = "MPC", .mode = Mode::kRC, .offset = 0x4010, .section = "8254x 13.7.5"},
+  {.name = "SCC", .mode = Mode::kRC, .offset = 0x4014, .section = "8254x 13.7.6"},
+  {.name = "ECOL", .mode = Mode::kRC, .offset = 0x4018, .section = "8254x 13.7.7"},
+  {.name = "MCC", .mode = Mode::kRC, .offset = 0x401C, .section = "8254x 13.7.8"},
+  {.name = "LATECOL", .mode = Mode::kRC, .offset = 0x4020, .section = "8254x 13.7.9"},
+  {.name = "COLC", .mode = Mode::kRC, .offset = 0x4028, .section = "8254x 13.7.10"},
+  {.name = "DC", .mode = Mode::kRC, .offset = 0x4030, .section = "8254x 13.7.11"},
+  {.name = "TNCRS", .mode = Mode::kRC, .offset = 0x4034, .section = "8254x 13.7.12"},
+  {.name = "SEC", .mode = Mode::kRC, .offset = 0x4038, .section = "8254x 13.7.13"},
+  {.name = "CEXTERR", .mode = Mode::kRC, .offset = 0x403C, .section = "8254x 13.7.14"},
+  {.name = "RLEC", .mode = Mode::kRC, .offset = 0x4040, .section = "8254x 13.7.15"},
+  {.name = "XONRXC", .mode = Mode::kRC, .offset = 0x4048, .section = "8254x 13.7.16"},
+  {.name = "XONTXC", .mode = Mode::kRC, .offset = 0x404C, .section = "8254x 13.7.17"},
+  {.name = "XOFFRXC", .mode = Mode::kRC, .offset = 0x4050, .section = "8254x 13.7.18"},
+  {.name = "XOFFTXC", .mode = Mode::kRC, .offset = 0x4054, .section = "8254x 13.7.19"},
+  {.name = "FCRUC", .mode = Mode::kRC, .offset = 0x4058, .section = "8254x 13.7.20"},
+  {.name = "PRC64", .mode = Mode::kRC, .offset = 0x405C, .section = "8254x 13.7.21"},
+  {.name = "PRC127", .mode = Mode::kRC, .offset = 0x4060, .section = "8254x 13.7.22"},
+  {.name = "PRC255", .mode = Mode::kRC, .offset = 0x4064, .section = "8254x 13.7.23"},
+  {.name = "PRC511", .mode = Mode::kRC, .offset = 0x4068, .section = "8254x 13.7.24"},
+  {.name = "PRC1023", .mode = Mode::kRC, .offset = 0x406C, .section = "8254x 13.7.25"},
+  {.name = "PRC1522", .mode = Mode::kRC, .offset = 0x4070, .section = "8254x 13.7.26"},
+  {.name = "GPRC", .mode = Mode::kRC, .offset = 0x4074, .section = "8254x 13.7.27"},
+  {.name = "BPRC", .mode = Mode::kRC, .offset = 0x4078, .section = "8254x 13.7.28"},
+  {.name = "MPRC", .mode = Mode::kRC, .offset = 0x407C, .section = "8254x 13.7.29"},
+  {.name = "GPTC", .mode = Mode::kRC, .offset = 0x4080, .section = "8254x 13.7.30"},
+  {.name = "GORCL", .mode = Mode::kRO, .offset = 0x4088, .section = "8254x 13.7.31"},
+  {.name = "GORCH", .mode = Mode::kRC, .offset = 0x408C, .section = "8254x 13.7.31"},
+  {.name = "GOTCL", .mode = Mode::kRO, .offset = 0x4090, .section = "8254x 13.7.32"},
+  {.name = "GOTCH", .mode = Mode::kRC, .offset = 0x4094, .section = "8254x 13.7.32"},
+  {.name = "RNBC", .mode = Mode::kRC, .offset = 0x40A0, .section = "8254x 13.7.33"},
+  {.name = "RUC", .mode = Mode::kRC, .offset = 0x40A4, .section = "8254x 13.7.34"},
+  {.name = "RFC", .mode = Mode::kRC, .offset = 0x40A8, .section = "8254x 13.7.35"},
+  {.name = "ROC", .mode = Mode::kRC, .offset = 0x40AC, .section = "8254x 13.7.36"},
+  {.name = "RJC", .mode = Mode::kRC, .offset = 0x40B0, .section = "8254x 13.7.37"},
+  {.name = "MGTPRC", .mode = Mode::kRC, .offset = 0x40B4, .section = "8254x 13.7.38"},
+  {.name = "MGTPDC", .mode = Mode::kRC, .offset = 0x40B8, .section = "8254x 13.7.39"},
+  {.name = "MGTPTC", .mode = Mode::kRC, .offset = 0x40BC, .section = "8254x 13.7.40"},
+  {.name = "TORL", .mode = Mode::kRO, .offset = 0x40C0, .section = "8254x 13.7.41"},
+  {.name = "TORH", .mode = Mode::kRC, .offset = 0x40C4, .section = "8254x 13.7.41"},
+  {.name = "TOTL", .mode = Mode::kRO, .offset = 0x40C8, .section = "8254x 13.7.42"},
+  {.name = "TOTH", .mode = Mode::kRC, .offset = 0x40CC, .section = "8254x 13.7.42"},
+  {.name = "TPR", .mode = Mode::kRC, .offset = 0x40D0, .section = "8254x 13.7.43"},
+  {.name = "TPT", .mode = Mode::kRC, .offset = 0x40D4, .section = "8254x 13.7.44"},
+  {.name = "PTC64", .mode = Mode::kRC, .offset = 0x40D8, .section = "8254x 13.7.45"},
+  {.name = "PTC127", .mode = Mode::kRC, .offset = 0x40DC, .section = "8254x 13.7.46"},
+  {.name = "PTC255", .mode = Mode::kRC, .offset = 0x40E0, .section = "8254x 13.7.47"},
+  {.name = "PTC511", .mode = Mode::kRC, .offset = 0x40E4, .section = "8254x 13.7.48"},
+  {.name = "PTC1023", .mode = Mode::kRC, .offset = 0x40E8, .section = "8254x 13.7.49"},
+  {.name = "PTC1522", .mode = Mode::kRC, .offset = 0x40EC, .section = "8254x 13.7.50"},
+  {.name = "MPTC", .mode = Mode::kRC, .offset = 0x40F0, .section = "8254x 13.7.51"},
+  {.name = "BPTC", .mode = Mode::kRC, .offset = 0x40F4, .section = "8254x 13.7.52"},
+  {.name = "TSCTC", .mode = Mode::kRC, .offset = 0x40F8, .section = "8254x 13.7.53"},
+  {.name = "TSCTFC", .mode = Mode::kRC, .offset = 0x40FC, .section = "8254x 13.7.54"},
+  {.name = "IAC", .mode = Mode::kRC, .offset = 0x4100, .section = "82574"},
+  {.name = "ICRXPTC", .mode = Mode::kRC, .offset = 0x4104, .section = "82574"},
+  {.name = "ICRXATC", .mode = Mode::kRC, .offset = 0x4108, .section = "82574"},
+  {.name = "ICTXPTC", .mode = Mode::kRC, .offset = 0x410C, .section = "82574"},
+  {.name = "ICTXATC", .mode = Mode::kRC, .offset = 0x4110, .section = "82574"},
+  {.name = "ICTXQEC", .mode = Mode::kRC, .offset = 0x4118, .section = "82574"},
+  {.name = "ICTXQMTC", .mode = Mode::kRC, .offset = 0x411C, .section = "82574"},
+  {.name = "ICRXDMTC", .mode = Mode::kRC, .offset = 0x4120, .section = "82574"},
+  {.name = "ICRXOC", .mode = Mode::kRC, .offset = 0x4124, .section = "82574"},
+  // Time stamping: stored only
+  {.name = "SYSTIML", .mode = Mode::kRW, .offset = 0xB600, .section = "82574"},
+  {.name = "SYSTIMH", .mode = Mode::kRW, .offset = 0xB604, .section = "82574"},
+  {.name = "TIMINCA", .mode = Mode::kRW, .offset = 0xB608, .section = "82574"},
+  {.name = "TIMADJL", .mode = Mode::kRW, .offset = 0xB60C, .section = "82574"},
+  {.name = "TIMADJH", .mode = Mode::kRW, .offset = 0xB610, .section = "82574"},
+  {.name = "TSYNCTXCTL", .mode = Mode::kRW, .offset = 0xB614, .mask = bit(4), .section = "82574"},
+  {.name = "TXSTMPL", .mode = Mode::kRO, .offset = 0xB618, .section = "82574"},
+  {.name = "TXSTMPH", .mode = Mode::kRO, .offset = 0xB61C, .section = "82574"},
+  {.name = "TSYNCRXCTL", .mode = Mode::kRW, .offset = 0xB620, .mask = bits(5, 1), .section = "82574"},
+  {.name = "RXSTMPL", .mode = Mode::kRO, .offset = 0xB624, .section = "82574"},
+  {.name = "RXSTMPH", .mode = Mode::kRO, .offset = 0xB628, .section = "82574"},
+  {.name = "RXSATRL", .mode = Mode::kRO, .offset = 0xB62C, .section = "82574"},
+  {.name = "RXSATRH", .mode = Mode::kRO, .offset = 0xB630, .section = "82574"},
+  {.name = "RXMTRL", .mode = Mode::kRW, .offset = 0xB634, .section = "82574"},
+  {.name = "RXUDP", .mode = Mode::kRW, .offset = 0xB638, .section = "82574"},
+  // Aliases at the offsets of the 82542: see kAliases
+  {.name = "CTRL alias", .mode = Mode::kRW, .offset = 0x0004, .mask = bit(0) | bits(3, 2) | bits(9, 5) | bits(12, 11) | bits(28, 18) | bits(31, 30), .reset = 0x0014'0241, .section = "8254x 13.4.1"},
+  {.name = "RA alias", .mode = Mode::kRW, .offset = 0x0040, .count = 32, .section = "8254x 13.5.2"},
+  {.name = "RDTR alias", .mode = Mode::kRW, .offset = 0x0108, .mask = bits(15, 0) | bit(31), .section = "8254x 13.4.30"},
+  {.name = "RDBAL alias", .mode = Mode::kRW, .offset = 0x0110, .section = "8254x 13.4.25"},
+  {.name = "RDBAH alias", .mode = Mode::kRW, .offset = 0x0114, .section = "8254x 13.4.26"},
+  {.name = "RDLEN alias", .mode = Mode::kRW, .offset = 0x0118, .mask = bits(19, 0), .section = "8254x 13.4.27"},
+  {.name = "RDH alias", .mode = Mode::kRW, .offset = 0x0120, .mask = bits(15, 0), .section = "8254x 13.4.28"},
+  {.name = "RDT alias", .mode = Mode::kRW, .offset = 0x0128, .mask = bits(15, 0), .section = "8254x 13.4.29"},
+  {.name = "FCRTH alias", .mode = Mode::kRW, .offset = 0x0160, .mask = bits(15, 3), .section = "8254x 13.4.24"},
+  {.name = "FCRTL alias", .mode = Mode::kRW, .offset = 0x0168, .mask = bits(15, 3) | bit(31), .section = "8254x 13.4.23"},
+  {.name = "MTA alias", .mode = Mode::kRW, .offset = 0x0200, .count = 128, .section = "8254x 13.5.1"},
+  {.name = "TDBAL alias", .mode = Mode::kRW, .offset = 0x0420, .section = "8254x 13.4.36"},
+  {.name = "TDBAH alias", .mode = Mode::kRW, .offset = 0x0424, .section = "8254x 13.4.37"},
+  {.name = "TDLEN alias", .mode = Mode::kRW, .offset = 0x0428, .mask = bits(19, 0), .section = "8254x 13.4.38"},
+  {.name = "TDH alias", .mode = Mode::kRW, .offset = 0x0430, .mask = bits(15, 0), .section = "8254x 13.4.39"},
+  {.name = "TDT alias", .mode = Mode::kRW, .offset = 0x0438, .mask = bits(15, 0), .section = "8254x 13.4.40"},
+  {.name = "TIDV alias", .mode = Mode::kRW, .offset = 0x0440, .mask = bits(15, 0) | bit(31), .section = "8254x 13.4.41"},
+  {.name = "VFTA alias", .mode = Mode::kRW, .offset = 0x0600, .count = 128, .section = "8254x 13.5.4"},
+};
+// clang-format on
+
+/// A run of words that are other registers' second address.
+struct Alias {
+  std::uint32_t at, canonical, bytes;
+};
+inline constexpr Alias kAliases[] = {
+    {0x0004, 0x0000, 4}, {0x0040, 0x5400, 128}, {0x0108, 0x2820, 4}, {0x0110, 0x2800, 12},  {0x0120, 0x2810, 4},
+    {0x0128, 0x2818, 4}, {0x0160, 0x2168, 4},   {0x0168, 0x2160, 4}, {0x0200, 0x5200, 512}, {0x0420, 0x3800, 12},
+    {0x0430, 0x3810, 4}, {0x0438, 0x3818, 4},   {0x0440, 0x3820, 4}, {0x0600, 0x5600, 512},
+};
+/// Where the register behind an offset really lies.
+[[nodiscard]] constexpr std::uint32_t canonical(std::uint32_t offset) noexcept {
+  if (offset >= 0x0800) return offset;
+  for (const Alias& a : kAliases) {
+    if (offset >= a.at && offset - a.at < a.bytes) return a.canonical + (offset - a.at);
+  }
+  return offset;
+}
+
+// ---- Descriptors ----------------------------------------------------------------------------------------------------
+
+/// Status and errors of a written-back receive descriptor, in the order of the extended one. [82574 RX extended]
+struct RxWriteBack {
+  static constexpr std::uint32_t kDd = bit(0), kEop = bit(1), kIxsm = bit(2), kVp = bit(3), kUdpcs = bit(4),
+                                 kTcpcs = bit(5), kIpcs = bit(6), kPif = bit(7), kIpidv = bit(9), kTcpe = bit(29),
+                                 kIpe = bit(30);
+  using Type = Field<RxWriteBack, 19, 16>;  ///< what the frame is
+};
+enum class PacketType : std::uint32_t { kL2 = 0, kIpv4 = 1, kIpv4L4 = 2, kIpv6 = 5, kIpv6L4 = 6 };
+enum class RssType : std::uint32_t { kNone = 0, kTcpIpv4 = 1, kIpv4 = 2, kTcpIpv6 = 3, kIpv6Ex = 4, kIpv6 = 5 };
+
+/// Command dword of any transmit descriptor. [82574 TX]
+struct TxCmd {
+  using Word = reg::Value<TxCmd>;
+  static constexpr Field<TxCmd, 15, 0> legacy_length{};
+  static constexpr Field<TxCmd, 23, 16> cso{};    ///< legacy: where the checksum goes
+  static constexpr Field<TxCmd, 19, 0> length{};  ///< extended: data length; context: PAYLEN
+  static constexpr Field<TxCmd, 23, 20> dtyp{};   ///< extended: 0 context, 1 data
+  static constexpr Field<TxCmd, 24, 24, bool> eop{};
+  static constexpr Field<TxCmd, 24, 24, bool> tcp{};  ///< context: TCP, else UDP
+  static constexpr Field<TxCmd, 25, 25, bool> ifcs{};
+  static constexpr Field<TxCmd, 25, 25, bool> ipv4{};  ///< context
+  static constexpr Field<TxCmd, 26, 26, bool> ic{};    ///< legacy
+  static constexpr Field<TxCmd, 26, 26, bool> tse{};   ///< extended
+  static constexpr Field<TxCmd, 27, 27, bool> rs{};
+  static constexpr Field<TxCmd, 29, 29, bool> dext{};
+  static constexpr Field<TxCmd, 30, 30, bool> vle{};
+  static constexpr Field<TxCmd, 31, 31, bool> ide{};
+  static constexpr std::uint32_t kReserved = bit(28);  ///< RPS, which this chip does not have
+  static constexpr std::uint32_t kContextReserved = bit(28) | bit(30);
+};
+/// Status dword of a transmit data descriptor.
+struct TxSta {
+  using Word = reg::Value<TxSta>;
+  static constexpr Field<TxSta, 0, 0, bool> dd{};
+  static constexpr Field<TxSta, 8, 8, bool> ixsm{};  ///< extended: insert the IPv4 header checksum
+  static constexpr Field<TxSta, 9, 9, bool> txsm{};  ///< extended: insert the TCP or UDP checksum
+  static constexpr Field<TxSta, 15, 8> css{};        ///< legacy: where the checksum starts
+  static constexpr Field<TxSta, 31, 16> vlan{};
+  static constexpr std::uint32_t kLegacyReserved = bits(7, 0);                            ///< status is given as zero
+  static constexpr std::uint32_t kDataReserved = bits(3, 0) | bits(7, 5) | bits(15, 10);  ///< bit 4: time stamp
+  static constexpr std::uint32_t kContextReserved = bits(7, 0);
+};
+/// The other three dwords of a context descriptor.
+struct TxIp {
+  using Word = reg::Value<TxIp>;
+  static constexpr Field<TxIp, 7, 0> start{};
+  static constexpr Field<TxIp, 15, 8> offset{};
+  static constexpr Field<TxIp, 31, 16> end{};  ///< last byte; 0: to the end of the packet
+};
+struct TxTu {
+  using Word = reg::Value<TxTu>;
+  static constexpr Field<TxTu, 7, 0> start{};
+  static constexpr Field<TxTu, 15, 8> offset{};
+  static constexpr Field<TxTu, 31, 16> end{};
+};
+struct TxSegments {
+  using Word = reg::Value<TxSegments>;
+  static constexpr Field<TxSegments, 15, 8> header{};  ///< [bytes]
+  static constexpr Field<TxSegments, 31, 16> mss{};    ///< [bytes]
+};
+
+// ---- PHY [IEEE 802.3 clause 22, M88E1000 family] --------------------------------------------------------------------
+
+namespace phy {
+inline constexpr std::uint32_t kAddress = 1, kOpWrite = 1, kOpRead = 2;
+inline constexpr std::uint32_t kBmcr = 0, kBmsr = 1, kAnlpar = 5, kAner = 6, kStat1000 = 10, kStatus = 17;
+inline constexpr std::uint16_t kBmcrReset = 1 << 15, kBmcrLoopback = 1 << 14, kBmcrAutoneg = 1 << 12,
+                               kBmcrPowerDown = 1 << 11, kBmcrIsolate = 1 << 10, kBmcrRestart = 1 << 9;
+inline constexpr std::uint16_t kBmsrLink = 1 << 2, kBmsrComplete = 1 << 5;
+
+struct PhySpec {
+  std::uint32_t number;
+  std::uint16_t writable, reset;
+};
+inline constexpr PhySpec kRegisters[] = {
+    {0, 0x7D40, 0x1140},   // BMCR; RESET and AN_RESTART clear themselves
+    {1, 0, 0x7949},        // BMSR
+    {2, 0, 0x0141},        // id
+    {3, 0, 0x0CB1},        // id
+    {4, 0xFFFF, 0x0DE1},   // ANAR
+    {5, 0, 0},             // ANLPAR: 0x47E0 when negotiated
+    {6, 0, 0},             // ANER
+    {7, 0xFFFF, 0x2001},   // next page
+    {8, 0, 0},             // partner's next page
+    {9, 0xFFFF, 0x0F00},   // 1000BASE-T control
+    {10, 0, 0},            // 1000BASE-T status: 0x3C00 when negotiated
+    {15, 0, 0x3000},       // extended status
+    {16, 0xFFFF, 0x3360},  // M88 PSCR
+    {17, 0, 0x0008},       // M88 PSSR: 0xAC08 with a link
+    {18, 0xFFFF, 0},       // M88 interrupt enable
+    {19, 0, 0},            // M88 interrupt status
+    {20, 0xFFFF, 0x0070},  // M88 EPSCR
+    {21, 0, 0},            // receive errors
+    {22, 0xFFFF, 0},       // page select (pages other than 0 are not modelled)
+};
+inline constexpr std::uint16_t kAnlparDone = 0x47E0, kStat1000Done = 0x3C00, kStatusUp = 0xAC08, kStatusDown = 0x0008;
+[[nodiscard]] constexpr const PhySpec* find(std::uint32_t number) noexcept {
+  for (const PhySpec& r : kRegisters) {
+    if (r.number == number) return &r;
+  }
+  return nullptr;
+}
+}  // namespace phy
+
+}  // namespace pollux::e1000::model
