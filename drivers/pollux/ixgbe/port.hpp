@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Port: one 82599 or X540 as a PollModePort, on any backend, with one or more queues.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pollux/backend/concept.hpp>
+#include <pollux/dma/pool.hpp>
+#include <pollux/ixgbe/bring_up.hpp>
+#include <pollux/ixgbe/filters.hpp>
+#include <pollux/ixgbe/link.hpp>
+#include <pollux/ixgbe/rx.hpp>
+#include <pollux/ixgbe/tx.hpp>
+#include <pollux/net/port.hpp>
+
+namespace pollux::ixgbe {
+
+struct Config {
+  std::uint32_t rx_queues = 1;         ///< 1..16; more than one: RSS spreads received frames over them
+  std::uint32_t tx_queues = 1;         ///< 1..64
+  std::uint32_t rx_descriptors = 512;  ///< of each queue; power of two, 64..8192
+  std::uint32_t tx_descriptors = 512;  ///< of each queue; power of two, 64..8192
+  bool promiscuous = false;            ///< receive every frame, not only own-address and broadcast
+  Nanos link_deadline = 5_s;           ///< how long start() waits for the link; 0: it does not wait
+  DoorbellPolicy doorbell = DoorbellPolicy::kEachBurst;
+  RssConfig rss = {};
+  /// A queue without descriptors drops its frames; else they wait in the packet buffer, and all other queues with them.
+  bool drop_when_full = true;
+};
+
+/// A receive and a transmit queue and their pool: the data path of a port for one thread. Where the port has fewer
+/// queues of one kind, that side moves nothing. Costs and meaning of every verb: PollModePort.
+/// Threads: one, that of the pool. Queues of a port share nothing that is written.
+template <reg::RegisterIo Io>
+class alignas(128) Queue {
+ public:
+  Queue(const RxQueue<Io>& rx, const TxQueue<Io>& tx, BufferPool& pool, DoorbellPolicy doorbell) noexcept
+      : rx_(rx), tx_(tx), pool_(&pool), each_burst_(doorbell == DoorbellPolicy::kEachBurst) {}
+
+  std::uint32_t rx_burst(PacketBurst& burst) noexcept { return rx_.rx_burst(burst); }
+  std::uint32_t tx_burst(PacketBurst& burst) noexcept { return tx_.tx_burst(burst, each_burst_); }
+  void commit() noexcept { tx_.publish(); }
+  std::uint32_t reclaim() noexcept { return tx_.reap(tx_.in_use()); }
+  [[nodiscard]] BufferStore& pool() const noexcept { return *pool_; }
+
+  /// For the port, while it is not started.
+  [[nodiscard]] RxQueue<Io>& rx() noexcept { return rx_; }
+  [[nodiscard]] TxQueue<Io>& tx() noexcept { return tx_; }
+
+ private:
+  RxQueue<Io> rx_;
+  TxQueue<Io> tx_;
+  BufferPool* pool_;
+  bool each_burst_;
+};
+
+/// The part of PollModePort that a single queue has.
+template <class Q>
+concept PollModeQueue = requires(Q& queue, const Q& fixed, PacketBurst& burst) {
+  { queue.rx_burst(burst) } noexcept -> std::same_as<std::uint32_t>;
+  { queue.tx_burst(burst) } noexcept -> std::same_as<std::uint32_t>;
+  { queue.commit() } noexcept;
+  { queue.reclaim() } noexcept -> std::same_as<std::uint32_t>;
+  { fixed.pool() } -> std::same_as<BufferStore&>;
+};
+static_assert(PollModeQueue<Queue<reg::Mmio>>);
+
+/// Polling, frames up to 1522 bytes with FCS (one VLAN tag; FCS neither given nor delivered). The port's own rx_burst,
+/// tx_burst, commit and reclaim are those of queue 0.
+/// The constructor resets the device and leaves it quiet; start() lets it send and receive; stop() ends DMA and gives
+/// every buffer back. Any number of start/stop pairs. The destructor stops, resets and turns bus mastering off before
+/// any memory goes.
+/// Pre: as many pools as there are queues of the more numerous kind, all different, of the backend's domain, with
+/// buffers of at least 2048 bytes and at least rx_descriptors of them; backend and pools outlive the port.
+/// Threads: queue(i) one each, that of pool i; everything else one, and start() and stop() only while no queue is used.
+template <class Chip, DeviceBackend Backend>
+class Port {
+ public:
+  using Io = typename Backend::Io;
+  using DoorbellIo = typename Backend::DoorbellIo;
+
+  /// Errors: raises EINVAL (configuration, pools), ENODEV (unknown device), EBUSY (firmware) or ETIMEDOUT (a register
+  /// that does not come round).
+  Port(Backend& backend, std::span<BufferPool* const> pools, const Config& config = {})
+      : backend_(&backend),
+        config_(checked(config, backend, pools)),
+        entry_(&entry_of(backend)),
+        device_{backend.bar(Chip::kRegisterBar), backend.clock(), text::cat(entry_->name, " ", backend.name())},
+        ring_memory_(DmaRegion::allocate(backend.domain(), ring_bytes(config), PagePreference::kOrdinary)),
+        shadow_(config.rx_queues * config.rx_descriptors + config.tx_queues * 2 * config.tx_descriptors) {
+    queues_.reserve(pools.size());
+    for (std::uint32_t i = 0; i < pools.size(); ++i) add_queue(i, *pools[i]);
+    backend_->disable_bus_master();
+    mac_ = Steps(device_).run(entry_->media);
+    configured_ = true;
+  }
+  /// With one queue each way.
+  Port(Backend& backend, BufferPool& pool, const Config& config = {})
+      : Port(backend, std::array<BufferPool*, 1>{&pool}, config) {}
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+  ~Port() {
+    stop();
+    Steps(device_).shut_down();
+  }
+
+  /// Lets the device work. Errors: raises ETIMEDOUT when a queue does not start or the link does not come up (the port
+  /// is then stopped).
+  void start() {
+    if (started_) return;
+    if (!configured_) (void)Steps(device_).run(entry_->media);
+    configured_ = started_ = true;
+    struct StopUnlessUp {  // a failed start leaves a stopped port
+      Port* port;
+      ~StopUnlessUp() {
+        if (port != nullptr) port->stop();
+      }
+    } guard{this};
+    apply_filters();
+    set_up_rss(device_.bar, config_.rss, config_.rx_queues);
+    backend_->enable_bus_master();
+    enable_tx(device_.bar);
+    for (std::uint32_t i = 0; i < config_.tx_queues; ++i) set_up_tx_queue(device_, reg::Index{i}, tx_ring(i));
+    for (std::uint32_t i = 0; i < config_.rx_queues; ++i) start_rx_queue(i);
+    enable_rx(device_);
+    if (config_.link_deadline > 0_ns) (void)wait_for_link(device_, config_.link_deadline, entry_->media);
+    guard.port = nullptr;
+  }
+
+  /// Ends sending and receiving; every buffer, sent or not, goes back to its pool. The device is reset and ready for
+  /// another start(). Takes some 20 ms, an X540 110 ms.
+  void stop() noexcept {
+    if (!started_) return;
+    started_ = false;
+    gather_stats(device_.bar, stats_);
+    quiet_down();
+    for (std::uint32_t i = 0; i < config_.rx_queues; ++i) queues_[i].rx().release_all();
+    for (std::uint32_t i = 0; i < config_.tx_queues; ++i) queues_[i].tx().release_all();
+  }
+
+  /// Pre: i < queue_count().
+  [[nodiscard]] Queue<DoorbellIo>& queue(std::uint32_t i) noexcept {
+    POLLUX_ASSERT(i < queues_.size(), "no such queue");
+    return queues_[i];
+  }
+  [[nodiscard]] std::uint32_t queue_count() const noexcept { return static_cast<std::uint32_t>(queues_.size()); }
+
+  std::uint32_t rx_burst(PacketBurst& burst) noexcept { return queues_.front().rx_burst(burst); }
+  std::uint32_t tx_burst(PacketBurst& burst) noexcept { return queues_.front().tx_burst(burst); }
+  void commit() noexcept { queues_.front().commit(); }
+  std::uint32_t reclaim() noexcept { return queues_.front().reclaim(); }
+
+  /// Cost: 2 MMIO reads.
+  [[nodiscard]] LinkState link() noexcept { return read_link(device_); }
+  /// Of all queues. Cost: 14 MMIO reads. Threads: rx_rejected and rx_no_buffer are exact while no queue is used.
+  [[nodiscard]] PortStats stats() noexcept {
+    if (started_) gather_stats(device_.bar, stats_);
+    PortStats out = stats_;
+    for (Queue<DoorbellIo>& q : queues_) {
+      out.rx_rejected += q.rx().rejected();
+      out.rx_no_buffer += q.rx().starved();
+    }
+    return out;
+  }
+
+  /// Cost: 1 MMIO write.
+  void set_promiscuous(bool on) noexcept {
+    config_.promiscuous = on;
+    if (started_) ixgbe::set_promiscuous(device_.bar, on, all_multicast_);
+  }
+  /// Receives every multicast frame. Cost: 1 MMIO write.
+  void set_all_multicast(bool on) noexcept {
+    all_multicast_ = on;
+    if (started_) ixgbe::set_promiscuous(device_.bar, config_.promiscuous, on);
+  }
+  /// Receives frames for these addresses besides the own one and those for these groups; kept over stop and start.
+  /// Errors: raises EINVAL for more addresses than the chip has room for. Cost: some 700 MMIO writes.
+  void set_addresses(std::span<const MacAddress> unicast, std::span<const MacAddress> multicast) {
+    if (unicast.size() >= Chip::kReceiveAddresses) {
+      refuse(*backend_, text::cat(unicast.size(), " further unicast addresses"), "127 fit; or use promiscuous mode");
+    }
+    unicast_.assign(unicast.begin(), unicast.end());
+    multicast_.assign(multicast.begin(), multicast.end());
+    if (started_) apply_filters();
+  }
+
+  [[nodiscard]] MacAddress mac() const noexcept { return mac_; }
+  [[nodiscard]] const std::string& name() const noexcept { return device_.name; }
+  [[nodiscard]] BufferStore& pool() const noexcept { return queues_.front().pool(); }
+  /// The register window, for dumps.
+  [[nodiscard]] reg::Bar<Io> bar() const noexcept { return device_.bar; }
+
+ private:
+  using Steps = BringUp<Chip, Io, typename Backend::Clock>;
+
+  static constexpr std::size_t rx_bytes(const Config& c) { return c.rx_descriptors * sizeof(RxDescriptor); }
+  static constexpr std::size_t tx_bytes(const Config& c) { return c.tx_descriptors * sizeof(TxDescriptor); }
+  static constexpr std::size_t ring_bytes(const Config& c) {
+    return c.rx_queues * rx_bytes(c) + c.tx_queues * tx_bytes(c);
+  }
+  /// Empties the ring as it makes it. Pre: the device does not work on it.
+  [[nodiscard]] DescRing<RxDescriptor> rx_ring(std::uint32_t i) const noexcept {
+    const std::size_t at = i * rx_bytes(config_);
+    return {ring_memory_.data() + at, ring_memory_.bus() + at, config_.rx_descriptors};
+  }
+  [[nodiscard]] DescRing<TxDescriptor> tx_ring(std::uint32_t i) const noexcept {
+    const std::size_t at = config_.rx_queues * rx_bytes(config_) + i * tx_bytes(config_);
+    return {ring_memory_.data() + at, ring_memory_.bus() + at, config_.tx_descriptors};
+  }
+  void add_queue(std::uint32_t i, BufferPool& pool) {
+    const reg::Bar<DoorbellIo> doorbells = backend_->doorbells(Chip::kRegisterBar);
+    const std::uint32_t rx_share = config_.rx_queues * config_.rx_descriptors;
+    std::uint32_t* const memory = shadow_.data();
+    const auto rx = i < config_.rx_queues ? std::pair(rx_ring(i), memory + i * config_.rx_descriptors)
+                                          : std::pair(DescRing<RxDescriptor>(), memory);
+    const auto tx = i < config_.tx_queues ? std::pair(tx_ring(i), memory + rx_share + i * 2 * config_.tx_descriptors)
+                                          : std::pair(DescRing<TxDescriptor>(), memory);
+    queues_.emplace_back(RxQueue<DoorbellIo>(rx.first, rx.second, pool, {doorbells, reg::Index{i}}),
+                         TxQueue<DoorbellIo>(tx.first, tx.second, pool, {doorbells, reg::Index{i}}), pool,
+                         config_.doorbell);
+  }
+
+  [[noreturn]] static void refuse(const Backend& backend, std::string why, const char* remedy) {
+    raise({.code = EINVAL,
+           .operation = "configure",
+           .object = backend.name(),
+           .where = std::move(why),
+           .remedy = remedy});
+  }
+  static const DeviceEntry& entry_of(const Backend& backend) {
+    const PciId id = backend.id();
+    for (const DeviceEntry& entry : Chip::kDevices) {
+      if (entry.vendor == id.vendor && entry.device == id.device) return entry;
+    }
+    raise({.code = ENODEV,
+           .operation = "drive",
+           .object = backend.name(),
+           .where = text::cat("PCI id ", id.to_string(), " is no ", Chip::kName),
+           .remedy = "the ixgbe README lists the devices of this driver"});
+  }
+  static const Config& checked(const Config& config, Backend& backend, std::span<BufferPool* const> pools) {
+    const auto within = [&](std::uint32_t n, std::uint32_t most, const char* what) {
+      if (n < 1 || n > most) refuse(backend, text::cat(n, " ", what), "1 to 16 receive and 1 to 64 transmit queues");
+    };
+    within(config.rx_queues, Chip::kMaxRxQueues, "receive queues");
+    within(config.tx_queues, Chip::kMaxTxQueues, "transmit queues");
+    for (const std::uint32_t n : {config.rx_descriptors, config.tx_descriptors}) {
+      if (!std::has_single_bit(n) || n < Chip::kMinRing || n > Chip::kMaxRing) {
+        refuse(backend, text::cat("a ring of ", n, " descriptors"), "rings are powers of two from 64 to 8192");
+      }
+    }
+    const std::size_t wanted = std::max(config.rx_queues, config.tx_queues);
+    if (pools.size() != wanted) {
+      refuse(backend, text::cat(pools.size(), " pools for ", wanted, " queues"), "give each queue a pool of its own");
+    }
+    for (std::size_t i = 0; i < wanted; ++i) {
+      if (std::count(pools.begin(), pools.end(), pools[i]) != 1) {
+        refuse(backend, "two queues with one pool", "a pool belongs to one thread: give each queue its own");
+      }
+      check_pool(backend, *pools[i], i < config.rx_queues ? config.rx_descriptors : 0);
+    }
+    return config;
+  }
+  static void check_pool(Backend& backend, const BufferPool& pool, std::uint32_t rx_descriptors) {
+    if (&pool.domain() != &backend.domain()) {
+      refuse(backend, "the pool is of another DMA domain", "make the pool with the device's domain()");
+    }
+    if (pool.buffer_bytes() < 2048) refuse(backend, "buffers under 2048 bytes", "a whole frame goes into one buffer");
+    if (pool.count() < rx_descriptors) {
+      refuse(backend, text::cat("a pool of ", pool.count(), " buffers for ", rx_descriptors, " receive descriptors"),
+             "give the pool at least rx_descriptors + tx_descriptors buffers");
+    }
+  }
+
+  void apply_filters() noexcept {
+    (void)set_unicast<Chip>(device_.bar, unicast_);  // set_addresses has seen that they fit
+    set_multicast(device_.bar, multicast_);
+    ixgbe::set_promiscuous(device_.bar, config_.promiscuous, all_multicast_);
+  }
+  /// The tail is written when the queue answers that it is enabled: earlier it would be lost.
+  void start_rx_queue(std::uint32_t i) {
+    const std::uint32_t buffer_bytes = queues_[i].pool().buffer_bytes();
+    set_up_rx_queue<Chip>(device_, reg::Index{i}, rx_ring(i), buffer_bytes, config_.drop_when_full);
+    queues_[i].rx().refill();
+    queues_[i].rx().publish(true);
+  }
+  /// Queues off, device reset, bus mastering off: from here on it cannot reach memory.
+  void quiet_down() noexcept {
+    Steps(device_).shut_down();
+    backend_->disable_bus_master();
+    configured_ = false;
+  }
+
+  Backend* backend_;
+  Config config_;
+  const DeviceEntry* entry_;
+  reg::Device<Io, typename Backend::Clock> device_;
+  DmaRegion ring_memory_;
+  std::vector<std::uint32_t> shadow_;
+  std::vector<Queue<DoorbellIo>> queues_;
+  MacAddress mac_;
+  std::vector<MacAddress> unicast_;
+  std::vector<MacAddress> multicast_;
+  PortStats stats_;
+  bool all_multicast_ = false;
+  bool configured_ = false;  ///< bring_up has run since the last reset
+  bool started_ = false;
+};
+
+}  // namespace pollux::ixgbe
