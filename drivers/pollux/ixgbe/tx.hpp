@@ -1,134 +1,35 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Transmit queue of 82599 and X540: post packets, ring the doorbell, reap the buffers of those sent.
+// Transmit queue of 82599 and X540: how their advanced data descriptors are written; the ring's logic is
+// net/tx_ring.hpp.
 #pragma once
 #include <cstdint>
 
 #include <pollux/core/order.hpp>
-#include <pollux/dma/buffers.hpp>
-#include <pollux/dma/ring.hpp>
 #include <pollux/ixgbe/desc.hpp>
 #include <pollux/ixgbe/regs.hpp>
-#include <pollux/net/burst.hpp>
+#include <pollux/net/tx_ring.hpp>
 #include <pollux/reg/bar.hpp>
 
 namespace pollux::ixgbe {
 
-/// The descriptors [clean, tail) hold packets whose buffers are not reaped yet; at most capacity - 1 of them.
-/// RS is set on the last descriptor of every tx_burst and on every 32nd between, so completions are looked at
-/// in groups, and no packet stays in the ring for ever because transmission stopped. (TXDCTL.WTHRESH is 0: the device
-/// writes DD back for each RS.) A queue over a default-made ring has room for none: it takes
-/// no packet, and is never released.
-/// Threads: one. No call makes a system call, allocates, blocks or reads a register.
-template <reg::RegisterIo Io>
-class TxQueue {
- public:
-  /// Pre: `shadow` holds 2 * ring.capacity() entries; both live as long as the queue. The device's TDH and TDT are 0.
-  TxQueue(DescRing<TxDescriptor> ring, std::uint32_t* shadow, BufferStore& pool,
-          reg::Doorbell<Tdt, Io> doorbell) noexcept
-      : ring_(ring), ids_(shadow), group_end_(shadow + ring.capacity()), pool_(&pool), doorbell_(doorbell) {}
-
-  /// Writes descriptors for packets from the front of `burst`, whole frames only, as far as the ring has room; not
-  /// yet visible to the device. Returns how many packets it took. Pre: frames of at least 17 bytes, of at most 40
-  /// buffers. Cost: no MMIO.
-  std::uint32_t post(PacketBurst& burst) noexcept {
-    std::uint32_t n = free() < burst.size() ? free() : burst.size();
-    while (n > 0 && burst[n - 1].more()) --n;  // a frame of several buffers goes whole or not at all
-    bool first = true;
-    for (std::uint32_t i = 0; i < n; ++i, ++tail_) {
-      const Packet& p = burst[i];
-      POLLUX_ASSERT(p.length > 0 && p.length <= pool_->buffer_bytes(), "no such frame");
-      const bool report = !p.more() && (i + 1 == n || i % kReportInterval == kReportInterval - 1);
-      const TxCommand::Word command = TxCommand::dtalen.from(p.length) | TxCommand::dtyp(3) | TxCommand::dext(true) |
-                                      TxCommand::ifcs(true) | TxCommand::eop.from(!p.more()) |
-                                      TxCommand::rs.from(report);
-      const std::uint32_t frame_length = first ? frame_bytes(burst, i) : 0;
-      ring_[tail_] = TxDescriptor::given(pool_->bus(p.id), command, TxStatus::paylen.from(frame_length));
-      ids_[ring_.slot(tail_)] = p.id;
-      if (report) group_end_[ring_.slot(newest_group_++)] = tail_ + 1;
-      first = !p.more();
-    }
-    burst.forget_front(n);
-    return n;
+/// TXDCTL.WTHRESH is 0: the device writes DD back for each RS. PAYLEN stands in a frame's first descriptor.
+struct TxFormat {
+  using Descriptor = TxDescriptor;
+  static constexpr std::uint32_t kMinFrame = 17;    ///< the device pads from here to 60 [linux ixgbe]
+  static constexpr std::uint32_t kMaxBuffers = 40;  ///< per frame [dpdk ixgbe]
+  static Descriptor given(const TxPart& part) noexcept {
+    return TxDescriptor::given(part.buffer,
+                               TxCommand::dtalen.from(part.length) | TxCommand::dtyp(3) | TxCommand::dext(true) |
+                                   TxCommand::ifcs(true) | TxCommand::eop.from(part.end_of_frame) |
+                                   TxCommand::rs.from(part.report),
+                               TxStatus::paylen.from(part.frame));
   }
-
-  /// Tells the device of posted descriptors. Cost: 1 MMIO write, none when there is nothing new.
-  void publish() noexcept {
-    if (published_ == tail_) return;
-    doorbell_.ring(ring_.slot(tail_));
-    published_ = tail_;
+  static bool sent(const Descriptor& descriptor) noexcept {
+    return TxStatus::Word{dma::load_once(descriptor.status)}[TxStatus::dd];
   }
-
-  /// Returns buffers of sent packets to the pool, group by group, oldest first, until a group is not sent yet or
-  /// at least `enough` are back; returns how many. Cost: no MMIO; one descriptor read per group.
-  std::uint32_t reap(std::uint32_t enough) noexcept {
-    std::uint32_t total = 0;
-    for (; oldest_group_ != newest_group_ && total < enough; ++oldest_group_) {
-      const std::uint32_t end = group_end_[ring_.slot(oldest_group_)];
-      const TxStatus::Word status{dma::load_once(ring_[end - 1].status)};
-      if (!status[TxStatus::dd]) break;
-      total += give_back(end);
-    }
-    return total;
-  }
-
-  /// Reaps when a quarter of the ring is in use, posts, publishes if `now`. The reaping is bounded, so that no call is
-  /// much dearer than its neighbours.
-  std::uint32_t tx_burst(PacketBurst& burst, bool now) noexcept {
-    POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
-    if (in_use() > ring_.capacity() / 4 || free() < burst.size()) reap(burst.size() + kReapAtOnce);
-    const std::uint32_t n = post(burst);
-    if (now) publish();
-    return n;
-  }
-
-  /// Returns every buffer to the pool, sent or not. Pre: the device no longer works on the ring.
-  void release_all() noexcept {
-    give_back(tail_);
-    clean_ = tail_ = published_ = 0;
-    oldest_group_ = newest_group_ = 0;
-    ring_.clear();
-  }
-
-  [[nodiscard]] std::uint32_t in_use() const noexcept { return tail_ - clean_; }                 ///< [descriptors]
-  [[nodiscard]] std::uint32_t free() const noexcept { return ring_.capacity() - 1 - in_use(); }  ///< [descriptors]
-
- private:
-  static constexpr std::uint32_t kReportInterval = 32;  ///< [descriptors]
-  static constexpr std::uint32_t kReapAtOnce = 64;      ///< bound on what one tx_burst reaps beyond its own size
-  static constexpr std::uint32_t kMinFrame = 17;        ///< [bytes]; the device pads from here to 60 [linux ixgbe]
-  static constexpr std::uint32_t kMaxBuffers = 40;      ///< per frame [dpdk ixgbe]
-
-  /// Length of the frame that begins at packet i. Pre: its end is in the burst.
-  [[nodiscard]] static std::uint32_t frame_bytes(PacketBurst& burst, std::uint32_t i) noexcept {
-    std::uint32_t bytes = burst[i].length;
-    [[maybe_unused]] const std::uint32_t begin = i;
-    while (burst[i].more()) bytes += burst[++i].length;
-    POLLUX_ASSERT(bytes >= kMinFrame && i - begin < kMaxBuffers, "no such frame");
-    return bytes;
-  }
-
-  /// Gives [clean, end) to the pool, straight from the dense array of numbers.
-  std::uint32_t give_back(std::uint32_t end) noexcept {
-    const std::uint32_t n = end - clean_;
-    const std::uint32_t first = ring_.slot(clean_);
-    const std::uint32_t to_wrap = ring_.capacity() - first;
-    const std::uint32_t head_part = n < to_wrap ? n : to_wrap;
-    pool_->give({ids_ + first, head_part});
-    pool_->give({ids_, n - head_part});
-    clean_ = end;
-    return n;
-  }
-
-  DescRing<TxDescriptor> ring_;
-  std::uint32_t* ids_;        ///< buffer number of each slot
-  std::uint32_t* group_end_;  ///< ring of indices: one past each descriptor with RS
-  BufferStore* pool_;
-  reg::Doorbell<Tdt, Io> doorbell_;
-  std::uint32_t clean_ = 0;      ///< oldest packet not reaped
-  std::uint32_t tail_ = 0;       ///< next descriptor to post
-  std::uint32_t published_ = 0;  ///< tail_ as the device knows it
-  std::uint32_t oldest_group_ = 0;
-  std::uint32_t newest_group_ = 0;
 };
+
+template <reg::RegisterIo Io>
+using TxQueue = TxRing<TxFormat, reg::Doorbell<Tdt, Io>>;
 
 }  // namespace pollux::ixgbe

@@ -53,12 +53,6 @@ class PacketBurst {
     begin_ += n;
     if (begin_ == end_) begin_ = end_ = 0;
   }
-  /// The last n packets, just appended, have another owner after all. Pre: n <= size().
-  void forget_back(std::uint32_t n) noexcept {
-    POLLUX_ASSERT(n <= size(), "no such packets in the burst");
-    end_ -= n;
-    if (begin_ == end_) begin_ = end_ = 0;
-  }
   /// Gives the first n packets back to the pool. Pre: n <= size().
   void drop_front(std::uint32_t n) noexcept {
     POLLUX_ASSERT(n <= size(), "no such packets in the burst");

@@ -22,50 +22,40 @@ struct RxCompletion {
 /// reads one, DD first and once. Bell: `ring(tail)` tells the device.
 ///
 /// The descriptors [head, tail) belong to the device; at most capacity - 1 of them, because head = tail means "none".
-/// Frames are delivered whole or not at all: one whose last buffer is bad, or that has more buffers than any frame can
-/// have, or than the caller's burst holds, goes back to the pool with all its buffers and is counted.
-/// Threads: one. No call makes a system call, allocates, blocks or reads a register.
+/// A frame is judged whole before any part of it is delivered: one with a bad buffer, or with more buffers than any
+/// frame can have, goes back to the pool and is counted. A ring over a default-made DescRing receives nothing. Threads:
+/// one. No call makes a system call, allocates, blocks or reads a register.
 template <class Format, class Bell>
 class RxRing {
  public:
   using Descriptor = typename Format::Descriptor;
-  static constexpr std::uint32_t kMostBuffers = 32;  ///< of one frame: 16 KiB in the smallest buffers there are
+  static constexpr std::uint32_t kMostBuffers = 64;  ///< of one frame: 16 KiB in buffers of 256 bytes
 
   /// Pre: `shadow` holds ring.capacity() entries; both live as long as this. The device's head and tail are 0.
   RxRing(DescRing<Descriptor> ring, std::uint32_t* shadow, BufferStore& pool, Bell bell) noexcept
       : ring_(ring), ids_(shadow), pool_(&pool), bell_(bell) {}
 
-  /// Appends received frames to `out` until it is full or the device has no more; returns how many packets. A frame of
-  /// several buffers comes as packets with Packet::kMore on all but the last.
+  /// Appends received packets to `out` until it is full or the device has no more; returns how many. A frame of several
+  /// buffers comes as packets with Packet::kMore on all but the last, in one burst or over several, but not before its
+  /// end has arrived and was found good.
   /// Cost: no MMIO; one cache line of descriptors per 4 packets. The frames themselves are not touched.
   std::uint32_t harvest(PacketBurst& out) noexcept {
     const std::uint32_t before = out.size();
-    std::uint32_t whole = before;       // packets of whole frames in `out`
-    std::uint32_t frame_start = head_;  // first descriptor of the frame being put together
     while (head_ != tail_ && out.room() > 0) {
       const RxCompletion seen = Format::look(ring_[head_]);
       if (!seen.done) break;
-      const std::uint32_t id = ids_[ring_.slot(head_++)];
-      const bool impossible = seen.length == 0 || seen.length > pool_->buffer_bytes();
-      if (seen.bad || impossible || refusing_) [[unlikely]] {
-        refuse_frame(out, whole, id, seen.end_of_frame);
-        frame_start = head_;
+      const bool plain = seen.end_of_frame && !torn_ && !refusable(seen);
+      if (!plain && judged_ == 0) [[unlikely]] {
+        if (!judge_frame()) break;
         continue;
       }
+      const std::uint32_t id = ids_[ring_.slot(head_++)];
       out.append({.data = pool_->data(id),
                   .id = id,
                   .length = seen.length,
                   .flags = seen.end_of_frame ? std::uint16_t{0} : Packet::kMore});
-      if (seen.end_of_frame) [[likely]] {
-        whole = out.size();
-        frame_start = head_;
-      } else if (head_ - frame_start == kMostBuffers) {
-        refuse_frame(out, whole, kNoBuffer, false);
-        frame_start = head_;
-      }
+      judged_ -= judged_ != 0;
     }
-    if (out.size() != whole) [[unlikely]]
-      hold_back(out, whole, frame_start);
     dma::acquire();  // DD was seen: what the device wrote before it, the frames, may be read now
     return out.size() - before;
   }
@@ -112,9 +102,9 @@ class RxRing {
 
   /// Returns every buffer to the pool. Pre: the device no longer works on the ring.
   void release_all() noexcept {
-    for (; head_ != tail_; ++head_) pool_->give({&ids_[ring_.slot(head_)], 1});
-    head_ = tail_ = published_ = 0;
-    refusing_ = false;
+    give_back(tail_);
+    head_ = tail_ = published_ = judged_ = 0;
+    torn_ = false;
     ring_.clear();
   }
 
@@ -124,27 +114,38 @@ class RxRing {
 
  private:
   static constexpr std::uint32_t kChunk = 32;  ///< buffers per call of the pool
-  static constexpr std::uint32_t kNoBuffer = ~0u;
 
   [[nodiscard]] std::uint32_t publish_batch() const noexcept {
     return ring_.capacity() < 64 ? ring_.capacity() / 4 : 16;
   }
 
-  /// Gives the buffers of the frame at the back of `out`, and `id`, to the pool. Until the frame's end has been seen,
-  /// what follows belongs to it and is refused too.
-  void refuse_frame(PacketBurst& out, std::uint32_t whole, std::uint32_t id, bool frame_ends) noexcept {
-    if (!refusing_) ++rejected_;
-    refusing_ = !frame_ends;
-    for (; out.size() > whole; out.forget_back(1)) pool_->give({&out[out.size() - 1].id, 1});
-    if (id != kNoBuffer) pool_->give({&id, 1});
+  /// Whether this descriptor speaks against its frame.
+  [[nodiscard]] bool refusable(const RxCompletion& seen) const noexcept {
+    return seen.bad || seen.length == 0 || seen.length > pool_->buffer_bytes();
   }
 
-  /// A frame's beginning is there, its end is not, or found no room. It stays in the ring for the next look, which
-  /// finds it unchanged; one that is alone in a full burst would never fit and is refused.
-  void hold_back(PacketBurst& out, std::uint32_t whole, std::uint32_t frame_start) noexcept {
-    if (out.room() == 0 && whole == 0) return refuse_frame(out, whole, kNoBuffer, false);
-    out.forget_back(out.size() - whole);
-    head_ = frame_start;
+  /// Looks at the whole frame that begins at head: a good one is passed (judged_ tells its length), a bad one goes back
+  /// to the pool. Returns false while its end has not arrived. A frame that has no end within its bound is torn: bad,
+  /// and so is what follows up to that end.
+  bool judge_frame() noexcept {
+    const std::uint32_t bound = ring_.capacity() - 1 < kMostBuffers ? ring_.capacity() - 1 : kMostBuffers;
+    bool bad = torn_;
+    for (std::uint32_t at = head_; at != tail_; ++at) {
+      const RxCompletion seen = Format::look(ring_[at]);
+      if (!seen.done) return false;
+      bad = refusable(seen) || bad;
+      if (!seen.end_of_frame && at + 1 - head_ < bound) continue;
+      if (seen.end_of_frame && !bad) return judged_ = at + 1 - head_, true;
+      rejected_ += torn_ ? 0 : 1;  // a torn one was counted when it tore
+      torn_ = !seen.end_of_frame;
+      return give_back(at + 1), true;
+    }
+    return false;
+  }
+
+  /// Gives the buffers of [head, end) to the pool.
+  void give_back(std::uint32_t end) noexcept {
+    for (; head_ != end; ++head_) pool_->give({&ids_[ring_.slot(head_)], 1});
   }
 
   DescRing<Descriptor> ring_;
@@ -154,7 +155,8 @@ class RxRing {
   std::uint32_t head_ = 0;       ///< next descriptor to harvest
   std::uint32_t tail_ = 0;       ///< next descriptor to refill
   std::uint32_t published_ = 0;  ///< tail_ as the device knows it
-  bool refusing_ = false;        ///< in the middle of a frame that is refused
+  std::uint32_t judged_ = 0;     ///< descriptors from head on that belong to a frame found good
+  bool torn_ = false;            ///< the next descriptors, up to an EOP, end a frame that was refused
   std::uint64_t rejected_ = 0;
   std::uint64_t starved_ = 0;
 };

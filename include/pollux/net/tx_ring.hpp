@@ -19,7 +19,8 @@ struct TxPart {
   bool report = false;       ///< RS: the device writes DD when it has sent this and all before
 };
 
-/// Format: `Descriptor`, `given(const TxPart&)`, `sent(const Descriptor&)` reads DD once. Bell: `ring(tail)`.
+/// Format: `Descriptor`, `given(const TxPart&)`, `sent(const Descriptor&)` reads DD once, and the device's limits
+/// `kMinFrame` [bytes] and `kMaxBuffers` per frame. Bell: `ring(tail)`.
 ///
 /// The descriptors [clean, tail) hold packets whose buffers are not reaped yet; at most capacity - 1 of them. RS is set
 /// on the last descriptor of every tx_burst and on every 32nd between, so completions are looked at in groups, and no
@@ -35,8 +36,8 @@ class TxRing {
       : ring_(ring), ids_(shadow), group_end_(shadow + ring.capacity()), pool_(&pool), bell_(bell) {}
 
   /// Writes descriptors for packets from the front of `burst`, whole frames only, as far as the ring has room; not yet
-  /// visible to the device. Returns how many packets it took. Pre: lengths from 1 to the pool's buffer size.
-  /// Cost: no MMIO.
+  /// visible to the device. Returns how many packets it took. Pre: packets of 1 byte to the pool's buffer size, frames
+  /// within the device's limits. Cost: no MMIO.
   std::uint32_t post(PacketBurst& burst) noexcept {
     std::uint32_t n = free() < burst.size() ? free() : burst.size();
     while (n > 0 && burst[n - 1].more()) --n;  // a frame of several buffers goes whole or not at all
@@ -47,9 +48,7 @@ class TxRing {
       const bool report = !p.more() && (i + 1 == n || i % kReportInterval == kReportInterval - 1);
       ring_[tail_] = Format::given({.buffer = pool_->bus(p.id),
                                     .length = p.length,
-                                    .frame = !first     ? 0
-                                             : p.more() ? frame_length(burst, i)
-                                                        : p.length,
+                                    .frame = first ? frame_bytes(burst, i) : 0,
                                     .end_of_frame = !p.more(),
                                     .report = report});
       ids_[ring_.slot(tail_)] = p.id;
@@ -105,13 +104,13 @@ class TxRing {
   static constexpr std::uint32_t kReportInterval = 32;  ///< [descriptors]
   static constexpr std::uint32_t kReapAtOnce = 64;      ///< bound on what one tx_burst reaps beyond its own size
 
-  static std::uint32_t frame_length(PacketBurst& burst, std::uint32_t first) noexcept {
-    std::uint32_t length = 0;
-    for (std::uint32_t i = first; i < burst.size(); ++i) {
-      length += burst[i].length;
-      if (!burst[i].more()) break;
-    }
-    return length;
+  /// Length of the frame that begins at packet i [bytes]. Pre: its end is in the burst.
+  static std::uint32_t frame_bytes(PacketBurst& burst, std::uint32_t i) noexcept {
+    std::uint32_t bytes = burst[i].length;
+    [[maybe_unused]] const std::uint32_t begin = i;
+    while (burst[i].more()) bytes += burst[++i].length;
+    POLLUX_ASSERT(bytes >= Format::kMinFrame && i - begin < Format::kMaxBuffers, "no such frame");
+    return bytes;
   }
 
   /// Gives [clean, end) to the pool, straight from the dense array of numbers.

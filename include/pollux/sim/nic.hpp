@@ -50,6 +50,7 @@ class NicModel {
   [[nodiscard]] std::uint32_t read(std::uint64_t offset, unsigned width = 4) noexcept {
     const std::scoped_lock lock(mutex_);
     if (removed_ || !config_.memory_enabled()) return ~0u;
+    if (offset >= registers_.bytes()) return registers_.read(offset, width);
     const auto at = static_cast<std::uint32_t>(offset);
     prepare_read(at);
     return after_read(at, registers_.read(offset, width));

@@ -134,7 +134,7 @@ class RegisterFile {
     return s == kNone ? nullptr : &specs_[s];
   }
   [[nodiscard]] const RegSpec* check(std::uint64_t offset, unsigned width) noexcept {
-    const auto at = static_cast<std::uint32_t>(offset);
+    const auto at = static_cast<std::uint32_t>(offset < bytes() ? offset : ~std::uint32_t{0});
     if (offset >= bytes() || find(at & ~3u) == nullptr) {
       return fault(FaultKind::kUnknownOffset, at, "no register lies there", offset), nullptr;
     }
