@@ -69,6 +69,7 @@ inline std::uint32_t fill(pollux::PacketBurst& burst, const FrameStream& stream,
 template <class P>
 void collect(P& port, Checker& checker, std::uint64_t sent, std::uint64_t patience) noexcept {
   for (Patience left(patience); checker.expected() < sent && !left.over();) {
+    let_device_work(port);
     pollux::Burst<32> in(port.pool());
     if (port.rx_burst(in) == 0) continue;
     for (const pollux::Packet& packet : in) checker.check(packet);
@@ -101,7 +102,11 @@ void cyclic(P& port, const Pass& pass, Shared&, Outcome& out) noexcept {
       ++out.overruns;
       next = pollux::Tsc::now();
     }
-    while (pollux::Tsc::now() < next) pollux::cpu_relax();
+    let_device_work(port);
+    while (pollux::Tsc::now() < next) {
+      let_device_work(port);
+      pollux::cpu_relax();
+    }
   }
   out.elapsed = pollux::Tsc::now() - begin;
   out.frames = sent;
@@ -121,7 +126,9 @@ void ping_pong(P& port, const Pass& pass, Shared&, Outcome& out) noexcept {
     Patience left(pass.patience);
     const std::uint64_t start = pollux::Tsc::fenced();
     while (!frame.empty() && !left.over()) port.tx_burst(frame);
+    let_device_work(port);
     while (checker.expected() <= sent && !left.over()) {
+      let_device_work(port);
       pollux::Burst<8> in(port.pool());
       port.rx_burst(in);
       for (const pollux::Packet& packet : in) checker.check(packet);
@@ -141,6 +148,7 @@ void send(P& port, const Pass& pass, Shared& shared, Outcome& out) noexcept {
   std::uint64_t sent = 0;
   const auto under_way = [&] { return sent - shared.peer_received.load(std::memory_order_acquire); };
   for (Patience left(pass.patience); sent < pass.count && !left.over();) {
+    let_device_work(port);
     if (under_way() + pass.burst > kWindow) continue;
     pollux::Burst<kMaxBurst> burst(port.pool());
     const std::uint64_t rest = pass.count - sent;
@@ -148,6 +156,7 @@ void send(P& port, const Pass& pass, Shared& shared, Outcome& out) noexcept {
     while (!burst.empty() && !left.over()) {
       std::uint32_t taken = 0;
       const std::uint64_t ticks = timed([&] { taken = port.tx_burst(burst); });
+      let_device_work(port);
       if (taken == 0) continue;
       out.send.record(ticks / taken);
       sent += taken;
@@ -156,7 +165,7 @@ void send(P& port, const Pass& pass, Shared& shared, Outcome& out) noexcept {
   }
   out.elapsed = pollux::Tsc::now() - begin;
   out.frames = sent;
-  for (Patience left(pass.patience); under_way() != 0 && !left.over();) pollux::cpu_relax();
+  for (Patience left(pass.patience); under_way() != 0 && !left.over();) let_device_work(port);
   out.verdict.lost += pass.count - sent + under_way();
 }
 
@@ -166,6 +175,7 @@ void receive(P& port, const Pass& pass, Shared& shared, Outcome& out) noexcept {
   Checker checker(*pass.stream);
   std::uint64_t begin = 0;
   for (Patience left(pass.patience); checker.expected() < pass.count && !left.over();) {
+    let_device_work(port);
     pollux::Burst<kMaxBurst> in(port.pool(), pass.burst);
     std::uint32_t n = 0;
     const std::uint64_t ticks = timed([&] { n = port.rx_burst(in); });
@@ -186,6 +196,7 @@ template <class P>
 void forward(P& port, const Pass& pass, Shared& shared, Outcome& out) noexcept {
   std::uint64_t forwarded = 0, begin = 0;
   for (Patience left(pass.patience); forwarded < pass.count && !left.over();) {
+    let_device_work(port);
     pollux::Burst<kMaxBurst> burst(port.pool(), pass.burst);
     const std::uint64_t rx = timed([&] { port.rx_burst(burst); });
     if (burst.empty()) continue;
@@ -201,7 +212,11 @@ void forward(P& port, const Pass& pass, Shared& shared, Outcome& out) noexcept {
       port.tx_burst(burst);
     });
     if (burst.empty()) out.send.record((rx + tx) / n);  // all taken at once
-    while (!burst.empty() && !left.over()) port.tx_burst(burst);
+    while (!burst.empty() && !left.over()) {
+      let_device_work(port);
+      port.tx_burst(burst);
+    }
+    let_device_work(port);
     forwarded += ours;
     out.frames += ours;
     shared.measured_received.store(forwarded, std::memory_order_release);
@@ -209,7 +224,7 @@ void forward(P& port, const Pass& pass, Shared& shared, Outcome& out) noexcept {
   }
   out.elapsed = begin == 0 ? 0 : pollux::Tsc::now() - begin;
   Patience left(pass.patience);
-  while (shared.peer_received.load(std::memory_order_acquire) < pass.count && !left.over()) pollux::cpu_relax();
+  while (shared.peer_received.load(std::memory_order_acquire) < pass.count && !left.over()) { let_device_work(port); }
   out.verdict.lost += pass.count - shared.peer_received.load(std::memory_order_acquire);
 }
 

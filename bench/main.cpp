@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // pollux-bench: compares ports, given by spec, on the same kind of wire, peer and frames, in one run.
 #include <fmt/core.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <cmath>
@@ -43,17 +44,22 @@ class Comparison {
     port_spec_ = port_spec;
     peer_spec_ = peer_spec;
     repetition_ = repetition;
-    proving_ = options_.prove && pollux::PortSpec::parse(port_spec).kind == pollux::PortKind::kPci;
-    pollux::visit_port(port_spec, open_options(), [&](auto& port, const std::string& notes) {
-      PortFacts& facts = results_.facts(port_spec);
-      facts.name = port.name();
-      facts.peer = peer_spec;
-      facts.notes = notes;
-      facts.proven_without_syscalls = proving_;
-      own_mac_ = port.mac();
-      for (const std::string& name : options_.cases) run_case(port, name);
-      if (!capture_.empty()) replay(port);
-    });
+    const pollux::PortKind kind = pollux::PortSpec::parse(port_spec).kind;
+    proving_ = options_.prove && kind != pollux::PortKind::kPacketSocket;
+    // Two models are joined by a cable; one alone is plugged into itself.
+    cable_.reset();
+    if (kind == pollux::PortKind::kSim && !peer_spec.empty()) cable_ = std::make_unique<pollux::sim::Cable>();
+    pollux::visit_port(port_spec, open_options(cable_ ? &cable_->a() : nullptr),
+                       [&](auto& port, const std::string& notes) {
+                         PortFacts& facts = results_.facts(port_spec);
+                         facts.name = port.name();
+                         facts.peer = peer_spec;
+                         facts.notes = notes;
+                         facts.proven_without_syscalls = proving_;
+                         own_mac_ = port.mac();
+                         for (const std::string& name : options_.cases) run_case(port, name);
+                         if (!capture_.empty()) replay(port);
+                       });
   }
 
  private:
@@ -140,7 +146,8 @@ class Comparison {
     discard_leftovers(port);
     std::optional<Peer> peer;
     Shared alone;
-    if (!peer_spec_.empty()) peer.emplace(peer_spec_, role, stream, count, open_options(), options_.peer_cpu);
+    if (!peer_spec_.empty())
+      peer.emplace(peer_spec_, role, stream, count, open_options(cable_ ? &cable_->b() : nullptr), options_.peer_cpu);
     Shared& shared = peer ? peer->shared() : alone;
     Outcome out(static_cast<std::size_t>(std::min(count, kMostSamples)));
     const Pass plan{.stream = &stream,
@@ -171,6 +178,7 @@ class Comparison {
   static void discard_leftovers(P& port) {
     const pollux::SteadyClock clock;
     for (auto quiet_since = clock.now(); clock.now() < quiet_since + pollux::Nanos{20'000'000};) {
+      let_device_work(port);
       pollux::Burst<32> old(port.pool());
       if (port.rx_burst(old) != 0) quiet_since = clock.now();
     }
@@ -186,8 +194,8 @@ class Comparison {
     for (std::uint32_t i = 0; i <= 1514 - 60; ++i) out.push_back(static_cast<std::uint16_t>(60 + i * 613 % 1455));
     return out;
   }
-  [[nodiscard]] pollux::OpenOptions open_options() const {
-    return {.promiscuous = true, .restore_vlan = !options_.pcap.empty()};
+  [[nodiscard]] pollux::OpenOptions open_options(pollux::sim::WireEnd* wire) const {
+    return {.promiscuous = true, .restore_vlan = !options_.pcap.empty(), .sim_wire = wire};
   }
 
   const Options& options_;
@@ -199,6 +207,7 @@ class Comparison {
   unsigned repetition_ = 0;
   bool proving_ = false;
   pollux::MacAddress own_mac_;
+  std::unique_ptr<pollux::sim::Cable> cable_;
   std::map<std::string, std::uint64_t> counted_calls_, counted_packets_;
 };
 
@@ -267,7 +276,8 @@ int parse_and_run(int argc, char** argv) {
   Options o;
   CLI::App app{"Compares packet ports on the same kind of wire, with the same peer and frames, in one run."};
   app.footer(
-      "Ports: pci:DDDD:BB:DD.F (an 82574 bound to vfio-pci), packet:IFNAME (raw PF_PACKET socket).\n"
+      "Ports: pci:DDDD:BB:DD.F (an 82574 bound to vfio-pci), packet:IFNAME (raw PF_PACKET socket),\n"
+      "sim:ixgbe and sim:82574 (a NIC in software; as port and peer: two, joined by a cable).\n"
       "Example: pollux-bench --port packet:eth1 --peer packet:eth2 --port pci:0000:03:00.0 --peer packet:eth3");
   app.add_option("--port", o.ports, "port to measure; give it once for each port to compare")->required();
   app.add_option("--peer", o.peers,
@@ -317,6 +327,11 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace bench
 
 int main(int argc, char** argv) {
+  // Device models allocate while they are stepped on the guarded thread; one heap that never shrinks, grown beforehand,
+  // keeps them from asking the kernel for memory there.
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  ::mallopt(M_TOP_PAD, 64 << 20);
   try {
     return bench::parse_and_run(argc, argv);
   } catch (const std::exception& error) {

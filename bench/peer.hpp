@@ -31,6 +31,12 @@ struct Shared {
 /// Frames that may be under way between the two sides: bounded, so that a full queue anywhere is not a lost frame.
 inline constexpr std::uint64_t kWindow = 256;
 
+/// A model's turn, outside of anything measured; nothing for ports that move by themselves.
+template <class P>
+void let_device_work(P& port) noexcept {
+  if constexpr (requires { port.step(); }) port.step();
+}
+
 /// Runs from construction to `stop`. The port is opened by the peer's own thread, because a pool belongs to one.
 class Peer {
  public:
@@ -92,6 +98,7 @@ class Peer {
   void reflect(P& port, const FrameStream& stream) {
     std::uint64_t received = 0;
     while (!stopped()) {
+      let_device_work(port);
       pollux::Burst<64> in(port.pool()), out(port.pool());
       port.rx_burst(in);
       for (pollux::Packet& packet : in) {
@@ -105,6 +112,7 @@ class Peer {
       drop_all_but_moved(in);
       while (!out.empty() && !stopped()) {
         if (port.tx_burst(out) == 0) port.reclaim();
+        let_device_work(port);
       }
       port.reclaim();
       shared_.peer_received.store(received, std::memory_order_release);
@@ -115,6 +123,7 @@ class Peer {
   void swallow(P& port, const FrameStream& stream) {
     Checker checker(stream);
     while (!stopped()) {
+      let_device_work(port);
       pollux::Burst<64> in(port.pool());
       port.rx_burst(in);
       for (const pollux::Packet& packet : in) checker.check(packet);
@@ -127,6 +136,7 @@ class Peer {
   void send(P& port, const FrameStream& stream, std::uint64_t count) {
     Checker returned(stream);  // what a forwarder under test sends back
     for (std::uint64_t sent = 0; !stopped();) {
+      let_device_work(port);
       pollux::Burst<64> back(port.pool());
       port.rx_burst(back);
       for (const pollux::Packet& packet : back) returned.check(packet);
@@ -139,7 +149,10 @@ class Peer {
         if (out.allocate(1, stream.length(n)) == 0) break;
         stream.write(n, out[out.size() - 1].data);
       }
-      while (!out.empty() && !stopped()) sent += port.tx_burst(out);
+      while (!out.empty() && !stopped()) {
+        sent += port.tx_burst(out);
+        let_device_work(port);
+      }
       port.reclaim();
       shared_.peer_sent.store(sent, std::memory_order_release);
     }

@@ -15,6 +15,7 @@
 #include <pollux/kernel/packet_socket.hpp>
 #include <pollux/net/any_port.hpp>
 #include <pollux/net/spec.hpp>
+#include <pollux/sim_port.hpp>
 
 namespace pollux {
 
@@ -25,6 +26,7 @@ struct OpenOptions {
   bool promiscuous = false;
   bool restore_vlan = true;  ///< kernel ports: give VLAN tags back to received frames
   Nanos link_deadline = 5_s;
+  sim::WireEnd* sim_wire = nullptr;  ///< of a sim: port; without one its frames come back to itself
 };
 
 namespace detail {
@@ -56,14 +58,21 @@ struct PortGroup {
   }
 };
 
+/// Configuration of a driver that has the common fields.
+template <class Config>
+Config driver_config(const OpenOptions& options) {
+  Config config;
+  config.rx_descriptors = options.rx_descriptors;
+  config.tx_descriptors = options.tx_descriptors;
+  config.promiscuous = options.promiscuous;
+  config.link_deadline = options.link_deadline;
+  return config;
+}
+
 using Pci82574 = e1000::Port<e1000::I82574, VfioDevice>;
 
 inline std::unique_ptr<Pci82574> make_82574(VfioDevice& device, BufferPool& pool, const OpenOptions& options) {
-  auto port = std::make_unique<Pci82574>(device, pool,
-                                         e1000::Config{.rx_descriptors = options.rx_descriptors,
-                                                       .tx_descriptors = options.tx_descriptors,
-                                                       .promiscuous = options.promiscuous,
-                                                       .link_deadline = options.link_deadline});
+  auto port = std::make_unique<Pci82574>(device, pool, driver_config<e1000::Config>(options));
   port->start();
   return port;
 }
@@ -75,6 +84,55 @@ inline std::unique_ptr<PacketSocket> make_packet_socket(const std::string& inter
                                                            .restore_vlan = options.restore_vlan,
                                                            .link_deadline = options.link_deadline});
 }
+
+/// Calls visit(std::type_identity<Sim...>) for the model that `name` means.
+template <class Visit>
+auto visit_sim(const std::string& name, Visit&& visit) {
+  if (name == "82574" || name == "e1000e") return visit(std::type_identity<Sim82574>{});
+  if (name == "ixgbe" || name == "82599") return visit(std::type_identity<Sim82599>{});
+  raise({.code = EINVAL,
+         .operation = "simulate",
+         .object = name,
+         .where = {},
+         .remedy = "the models are sim:ixgbe (82599) and sim:82574"});
+}
+template <class Sim>
+std::unique_ptr<SimPort<Sim>> make_sim(const OpenOptions& options) {
+  return std::make_unique<SimPort<Sim>>(options.buffers, driver_config<typename Sim::Config>(options),
+                                        options.sim_wire);
+}
+
+/// A simulated port whose device works whenever the driver looks: for programs that know nothing of models.
+template <class Sim>
+class SelfMovingPort {
+ public:
+  explicit SelfMovingPort(const OpenOptions& options) : sim_(make_sim<Sim>(options)) {}
+  std::uint32_t rx_burst(PacketBurst& burst) noexcept {
+    sim_->step();
+    return sim_->rx_burst(burst);
+  }
+  std::uint32_t tx_burst(PacketBurst& burst) noexcept {
+    const std::uint32_t n = sim_->tx_burst(burst);
+    sim_->step();
+    return n;
+  }
+  void commit() noexcept {
+    sim_->commit();
+    sim_->step();
+  }
+  std::uint32_t reclaim() noexcept { return sim_->reclaim(); }
+  [[nodiscard]] LinkState link() { return sim_->link(); }
+  [[nodiscard]] PortStats stats() { return sim_->stats(); }
+  [[nodiscard]] MacAddress mac() const { return sim_->mac(); }
+  [[nodiscard]] std::string name() const { return sim_->name(); }
+  [[nodiscard]] BufferStore& pool() const { return sim_->pool(); }
+
+  SelfMovingPort& port() noexcept { return *this; }
+  [[nodiscard]] const std::string& notes() const noexcept { return sim_->note(); }
+
+ private:
+  std::unique_ptr<SimPort<Sim>> sim_;
+};
 
 /// A port and its share in the group it stands on.
 template <class P>
@@ -105,6 +163,18 @@ inline std::vector<AnyPort> open_ports(const std::vector<std::string>& specs, co
       case PortKind::kPci:
         ports.push_back(detail::any_port(group, detail::make_82574(**device++, *group->pool, options)));
         break;
+      case PortKind::kSim:
+        if (specs.size() > 1) {
+          raise({.code = EINVAL,
+                 .operation = "open",
+                 .object = "sim:" + spec.object,
+                 .where = "a simulated NIC has an IOMMU of its own and shares no pool",
+                 .remedy = "open it by itself"});
+        }
+        detail::visit_sim(spec.object, [&]<class Sim>(std::type_identity<Sim>) {
+          ports.emplace_back(std::make_unique<detail::SelfMovingPort<Sim>>(options));
+        });
+        break;
       case PortKind::kPacketSocket:
         ports.push_back(detail::any_port(group, detail::make_packet_socket(spec.object, *group->pool, options)));
         break;
@@ -124,6 +194,12 @@ inline AnyPort open_port(std::string_view spec, const OpenOptions& options = {})
 template <class Visit>
 auto visit_port(std::string_view spec, const OpenOptions& options, Visit&& visit) {
   const PortSpec parsed = PortSpec::parse(spec);
+  if (parsed.kind == PortKind::kSim) {  // the concrete port must be stepped by the visitor: see SimPort
+    return detail::visit_sim(parsed.object, [&]<class Sim>(std::type_identity<Sim>) {
+      const auto port = detail::make_sim<Sim>(options);
+      return visit(*port, port->note());
+    });
+  }
   detail::PortGroup group({parsed}, options);
   const std::string& notes = group.pool->note();
   if (parsed.kind == PortKind::kPci) {

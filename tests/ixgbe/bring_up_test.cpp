@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Bring-up, start and stop of an ixgbe port on a permissive scripted window: plain memory with the few bits that
-// answer. What is checked is the order of the key accesses, as shared/hw/ixgbe.md section 4 has it, and what is left
+// answer. What is checked is the order of the key accesses, as the notes on the 82599 has it, and what is left
 // behind.
 #include <gtest/gtest.h>
 

@@ -20,7 +20,7 @@ MacAddress read_mac(reg::Bar<Io> bar) noexcept {
 }
 
 /// Receives frames for `mac` alone: entry 0 holds it, every other entry, multicast bit and VLAN bit is off.
-/// A live entry is switched off (RAH first) before it changes. Cost: some 290 MMIO writes. [8254x 14.4]
+/// A live entry is switched off (RAH first) before it changes. Cost: some 270 MMIO writes. [8254x 14.4]
 template <class Chip, reg::RegisterIo Io>
 void set_exact_filter(reg::Bar<Io> bar, const MacAddress& mac) noexcept {
   std::uint32_t low = 0, high = 0;

@@ -2,8 +2,8 @@
 // Model82574: an Intel 82574L in software, as its registers, descriptors and cable show it to a driver.
 //
 // Read in this order: the register table (model_regs.hpp), on_write and prepare_read (what an access does),
-// pass_time (what the device does by itself), receive, transmit, interrupts. The model follows silicon where the fact
-// sheet tells what that does; what QEMU's e1000e does otherwise is a named Quirk.
+// pass_time (what the device does by itself), receive, transmit, interrupts. The model follows silicon where that is
+// known; what QEMU's e1000e does otherwise is a named Quirk.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -671,7 +671,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
     return !rctl[Rctl::dpf];
   }
 
-  /// Promiscuous, own addresses, multicast hash, broadcast. [sheet 4.7, 5.3]
+  /// Promiscuous, own addresses, multicast hash, broadcast.
   [[nodiscard]] bool accepted_address(ConstBytes frame, bool& inexact) noexcept {
     const auto rctl = value<Rctl>();
     const auto destination = load_header<MacAddress>(frame.data());
@@ -770,7 +770,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
     }
     return out;
   }
-  /// Receive side scaling: the hash, its type, and the queue RETA gives for it. [sheet 4.11]
+  /// Receive side scaling: the hash, its type, and the queue RETA gives for it.
   void distribute(ConstBytes frame, const sim::ParsedFrame& p, Stored& out) noexcept {
     using model::Mrqc, model::RssType;
     const auto mrqc = value<Mrqc>();
@@ -1002,7 +1002,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   void complain(unsigned q, std::string rule, std::uint64_t v) noexcept {
     descriptor_fault(tx_[q], peek(tx_[q].head), std::move(rule), v);
   }
-  /// DD, in one 32-bit store: whoever sees it may reuse descriptor and buffer. [sheet 3.10]
+  /// DD, in one 32-bit store: whoever sees it may reuse descriptor and buffer.
   static void report_status(std::byte* at, const TxDescriptorWords& words) noexcept {
     const Le32 status{words.status | decltype(model::TxSta::dd)::kMask};
     __atomic_store_n(reinterpret_cast<std::uint32_t*>(at + offsetof(TxDescriptorWords, status)),
@@ -1079,7 +1079,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
     packet.bytes.clear();
     packet.begun = packet.spoiled = packet.segmented = false;
   }
-  /// Both checksums at the positions the context gives; ends are inclusive, 0 is the end of the packet. [sheet 4.9]
+  /// Both checksums at the positions the context gives; ends are inclusive, 0 is the end of the packet.
   void insert_checksums(unsigned q) noexcept {
     using model::TxCmd, model::TxIp, model::TxSta, model::TxTu;
     Outgoing& packet = outgoing_[q];
@@ -1096,7 +1096,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
     }
     if (!fits) complain(q, "the context's checksum positions lie outside the packet", context_.ip.bits);
   }
-  /// TCP segmentation, as the context says. [sheet 4.9]
+  /// TCP segmentation, as the context says.
   void send_segments(unsigned q, const TxDescriptorWords& words) noexcept {
     using model::TxCmd, model::TxIp, model::TxSegments, model::TxSta, model::TxTu;
     Outgoing& packet = outgoing_[q];
@@ -1266,7 +1266,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
     count(first + 4 * bucket);
   }
 
-  // ---- Configuration space [sheet 1.2] ------------------------------------------------------------------------------
+  // ---- Configuration space ------------------------------------------------------------------------------
 
   void set_up_configuration_space() noexcept {
     sim::ConfigMemory& c = config();

@@ -2,7 +2,7 @@
 // What the model of the 82574 is made of: every register with access mode, existing bits and reset value; the fields
 // and descriptor words that the driver does not know; interrupt causes; PHY registers.
 //
-// Written from the fact sheet on its own, not from the driver's regs.hpp: masks and resets here check the driver.
+// Written from the register notes on its own, not from the driver's regs.hpp: masks and resets here check the driver.
 // Section texts: [8254x n] of the 8254x manual for what is inherited, [82574] for what that chip added.
 #pragma once
 #include <array>

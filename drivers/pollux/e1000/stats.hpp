@@ -8,7 +8,7 @@
 namespace pollux::e1000 {
 
 /// Adds what the device counted since the last call to `sum`. Must run before a counter sticks: at 1 Gbit/s at least
-/// every 48 minutes. [8254x 13.7] Cost: 16 MMIO reads.
+/// every 48 minutes. [8254x 13.7] Cost: 14 MMIO reads.
 template <reg::RegisterIo Io>
 void gather_stats(reg::Bar<Io> bar, PortStats& sum) noexcept {
   constexpr std::uint64_t kFcs = 4;

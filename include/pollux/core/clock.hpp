@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Time for setup code (Nanos, the Clock seam, SteadyClock) and the cycle counter for measurements (Tsc).
 #pragma once
+#include <errno.h>
 #include <time.h>
 
 #include <compare>
@@ -39,6 +40,7 @@ struct SteadyClock {
     return {static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec};
   }
   void pause(Nanos span) const noexcept {
+    if (span.count <= 0) return;
     const Nanos until = now() + span;
     const timespec t{.tv_sec = static_cast<time_t>(until.count / 1'000'000'000),
                      .tv_nsec = static_cast<long>(until.count % 1'000'000'000)};

@@ -53,7 +53,7 @@ inline T load_once(const T& from) noexcept {
   using Word = std::conditional_t<sizeof(T) == 8, std::uint64_t,
                                   std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint16_t>>;
   typedef Word __attribute__((may_alias)) Any;  // `from` may be of any type; the compiler must not reorder by type
-  const auto* at = reinterpret_cast<const volatile Any*>(&from);
+  const volatile Any* at = reinterpret_cast<const volatile Any*>(&from);  // auto would lose the attribute
 #if defined(POLLUX_THREAD_SANITIZER)
   return __builtin_bit_cast(T, Word{__atomic_load_n(at, __ATOMIC_ACQUIRE)});
 #else

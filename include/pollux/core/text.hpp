@@ -17,12 +17,14 @@ inline std::string hex(std::uint64_t value, int digits = 1) {
   return "0x" + out;
 }
 
-/// Concatenates strings and integers (in decimal).
+/// Concatenates strings, characters and integers (in decimal).
 template <class... Parts>
 std::string cat(const Parts&... parts) {
   std::string out;
   auto append = [&out]<class P>(const P& part) {
-    if constexpr (std::integral<P>) {
+    if constexpr (std::same_as<P, char>) {
+      out += part;
+    } else if constexpr (std::integral<P>) {
       out += std::to_string(part);
     } else {
       out += std::string_view(part);

@@ -20,8 +20,8 @@ class PacketBurst {
 
   [[nodiscard]] std::uint32_t size() const noexcept { return end_ - begin_; }
   [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
-  /// How many more packets fit. Packets taken from the front free their room when the burst gets empty.
-  [[nodiscard]] std::uint32_t room() const noexcept { return capacity_ - end_; }
+  /// How many more packets fit.
+  [[nodiscard]] std::uint32_t room() const noexcept { return capacity_ - size(); }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
   [[nodiscard]] BufferStore& pool() const noexcept { return *pool_; }
 
@@ -35,6 +35,8 @@ class PacketBurst {
   /// Adds a packet of the same pool; its owner is now the burst. Pre: room() > 0.
   void append(Packet packet) noexcept {
     POLLUX_ASSERT(room() > 0, "the burst is full");
+    if (end_ == capacity_) [[unlikely]]
+      move_to_front();
     slots_[end_++] = packet;
   }
   /// Takes up to n buffers from the pool as packets of `length` bytes, contents undefined; returns how many (fewer
@@ -74,6 +76,13 @@ class PacketBurst {
   ~PacketBurst() = default;
 
  private:
+  /// Packets taken from the front left room that only lies there.
+  void move_to_front() noexcept {
+    for (std::uint32_t i = 0; i < size(); ++i) slots_[i] = slots_[begin_ + i];
+    end_ = size();
+    begin_ = 0;
+  }
+
   static constexpr std::uint32_t kChunk = 64;  ///< ids gathered on the stack per call of the pool
   BufferStore* pool_;
   Packet* slots_;

@@ -9,12 +9,12 @@
 
 namespace pollux {
 
-enum class PortKind : std::uint8_t { kPci, kPacketSocket };
+enum class PortKind : std::uint8_t { kPci, kSim, kPacketSocket };
 
-/// "pci:0000:03:00.0", "packet:eth0": what kind of port, and which.
+/// "pci:0000:03:00.0", "sim:ixgbe", "packet:eth0": what kind of port, and which.
 struct PortSpec {
   PortKind kind{};
-  std::string object;  ///< a BDF, an interface
+  std::string object;  ///< a BDF, a model, an interface
 
   struct Entry {
     PortKind kind;
@@ -23,6 +23,7 @@ struct PortSpec {
   };
   static constexpr std::array kKinds{
       Entry{PortKind::kPci, "pci", "pci:0000:03:00.0"},
+      Entry{PortKind::kSim, "sim", "sim:ixgbe"},
       Entry{PortKind::kPacketSocket, "packet", "packet:eth0"},
   };
 

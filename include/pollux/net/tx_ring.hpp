@@ -37,7 +37,7 @@ class TxRing {
 
   /// Writes descriptors for packets from the front of `burst`, whole frames only, as far as the ring has room; not yet
   /// visible to the device. Returns how many packets it took. Pre: packets of 1 byte to the pool's buffer size, frames
-  /// within the device's limits. Cost: no MMIO.
+  /// within the device's limits and of fewer buffers than the ring has descriptors. Cost: no MMIO.
   std::uint32_t post(PacketBurst& burst) noexcept {
     std::uint32_t n = free() < burst.size() ? free() : burst.size();
     while (n > 0 && burst[n - 1].more()) --n;  // a frame of several buffers goes whole or not at all
@@ -105,11 +105,12 @@ class TxRing {
   static constexpr std::uint32_t kReapAtOnce = 64;      ///< bound on what one tx_burst reaps beyond its own size
 
   /// Length of the frame that begins at packet i [bytes]. Pre: its end is in the burst.
-  static std::uint32_t frame_bytes(PacketBurst& burst, std::uint32_t i) noexcept {
+  std::uint32_t frame_bytes(PacketBurst& burst, std::uint32_t i) const noexcept {
     std::uint32_t bytes = burst[i].length;
     [[maybe_unused]] const std::uint32_t begin = i;
     while (burst[i].more()) bytes += burst[++i].length;
     POLLUX_ASSERT(bytes >= Format::kMinFrame && i - begin < Format::kMaxBuffers, "no such frame");
+    POLLUX_ASSERT(i - begin + 1 < ring_.capacity(), "a frame of more buffers than the ring has room for");
     return bytes;
   }
 

@@ -21,7 +21,8 @@ std::string to_text(Value<R> value) {
 }
 
 /// One line per register of the list, in its order. Registers that a read would change, and those that cannot be
-/// read, are named but not read. Of an array, elements that are zero are left out. Cost: one MMIO read per line.
+/// read, are named but not read. Of an array, elements that are zero are left out. Cost: one MMIO read per register and
+/// element.
 template <RegisterIo Io, class... Rs>
 std::string dump(const Bar<Io>& bar, RegisterList<Rs...> list) {
   std::string out;

@@ -33,6 +33,7 @@ struct Assign {
   std::uint32_t mask = 0;
 
   [[nodiscard]] constexpr Assign operator|(Assign other) const noexcept {
+    POLLUX_ASSERT((mask & other.mask) == 0, "the same field is assigned twice");
     return {bits | other.bits, mask | other.mask};
   }
   /// `value` with these fields replaced and all other bits kept.
