@@ -113,7 +113,7 @@ std::string Results::table() const {
       const Summary m = s.median();
       if (first == nullptr) base = m, first = &base;
       const double rate = median_of(s.packets_per_second);
-      const auto ratio = [](double a, double b) { return b > 0 ? fmt::format("{:.2f}x", a / b) : std::string("-"); };
+      const auto ratio = [](double a, double b) { return b > 0 ? fmt::format("{:.3g}x", a / b) : std::string("-"); };
       fmt::format_to(std::back_inserter(out), "  {:<24}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>12}{:>11}{:>11}\n",
                      s.port, duration(m.min), duration(m.average), duration(m.p50), duration(m.p99), duration(m.p999),
                      duration(m.max), rate > 0 ? fmt::format("{:.1f}", rate / 1e3) : "-", ratio(m.p50, base.p50),
