@@ -56,25 +56,30 @@ class Port {
   Port& operator=(const Port&) = delete;
   ~Port() {
     stop();
-    Steps(device_).shut_down();
+    if (configured_) Steps(device_).shut_down();
   }
 
-  /// Lets the device work. Errors: raises ETIMEDOUT when the link does not come up (the port is then stopped).
+  /// Lets the device work. Errors: raises ETIMEDOUT when a register or the link does not come round. A failed start
+  /// leaves a stopped port.
   void start() {
     if (started_) return;
     if (!configured_) (void)Steps(device_).run();
     configured_ = started_ = true;
-    const DescRing<RxDescriptor> rx_ring(ring_memory_.data(), ring_memory_.bus(), config_.rx_descriptors);
-    const DescRing<TxDescriptor> tx_ring(ring_memory_.data() + rx_bytes(config_),
-                                         ring_memory_.bus() + rx_bytes(config_), config_.tx_descriptors);
-    set_up_rx_ring(device_.bar, kQueue, rx_ring);
-    set_up_tx_ring(device_.bar, kQueue, tx_ring);
+    struct StopUnlessUp {
+      Port* port;
+      ~StopUnlessUp() {
+        if (port != nullptr) port->stop();
+      }
+    } guard{this};
+    set_up_rx_ring(device_.bar, kQueue, rx_.ring());
+    set_up_tx_ring(device_.bar, kQueue, tx_.ring());
     backend_->enable_bus_master();
     enable_tx(device_.bar);
     rx_.refill();
     rx_.publish(true);
     enable_rx(device_.bar, config_.promiscuous);
-    if (config_.link_deadline > 0_ns) await_link();
+    if (config_.link_deadline > 0_ns) (void)wait_for_link(device_, config_.link_deadline);
+    guard.port = nullptr;
   }
 
   /// Ends sending and receiving; every buffer, sent or not, goes back to the pool. The device is reset and ready for
@@ -159,16 +164,6 @@ class Port {
     return config;
   }
 
-  void await_link() {
-    struct StopUnlessUp {  // a failed start leaves a stopped port
-      Port* port;
-      ~StopUnlessUp() {
-        if (port != nullptr) port->stop();
-      }
-    } guard{this};
-    (void)wait_for_link(device_, config_.link_deadline);
-    guard.port = nullptr;
-  }
   /// Queues off, device reset, bus mastering off: from here on it cannot reach memory.
   void quiet_down() noexcept {
     Steps(device_).shut_down();
