@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What the model of the 82574 is made of: every register with access mode, existing bits and reset value; the fields
-// and descriptor words that the driver does not know; interrupt causes; PHY registers.
+// that the driver does not know; interrupt causes. Descriptor words and PHY registers: model_desc.hpp.
 //
 // Written from the register notes on its own, not from the driver's regs.hpp: masks and resets here check the driver.
 // Section texts: [8254x n] of the 8254x manual for what is inherited, [82574] for what that chip added.
@@ -319,111 +319,5 @@ inline constexpr Alias kAliases[] = {
   }
   return offset;
 }
-
-// ---- Descriptors ----------------------------------------------------------------------------------------------------
-
-/// Status and errors of a written-back receive descriptor, in the order of the extended one. [82574 RX extended]
-struct RxWriteBack {
-  static constexpr std::uint32_t kDd = bit(0), kEop = bit(1), kIxsm = bit(2), kVp = bit(3), kUdpcs = bit(4),
-                                 kTcpcs = bit(5), kIpcs = bit(6), kPif = bit(7), kIpidv = bit(9), kTcpe = bit(29),
-                                 kIpe = bit(30);
-  using Type = Field<RxWriteBack, 19, 16>;  ///< what the frame is
-};
-enum class PacketType : std::uint32_t { kL2 = 0, kIpv4 = 1, kIpv4L4 = 2, kIpv6 = 5, kIpv6L4 = 6 };
-enum class RssType : std::uint32_t { kNone = 0, kTcpIpv4 = 1, kIpv4 = 2, kTcpIpv6 = 3, kIpv6Ex = 4, kIpv6 = 5 };
-
-/// Command dword of any transmit descriptor. [82574 TX]
-struct TxCmd {
-  using Word = reg::Value<TxCmd>;
-  static constexpr Field<TxCmd, 15, 0> legacy_length{};
-  static constexpr Field<TxCmd, 23, 16> cso{};    ///< legacy: where the checksum goes
-  static constexpr Field<TxCmd, 19, 0> length{};  ///< extended: data length; context: PAYLEN
-  static constexpr Field<TxCmd, 23, 20> dtyp{};   ///< extended: 0 context, 1 data
-  static constexpr Field<TxCmd, 24, 24, bool> eop{};
-  static constexpr Field<TxCmd, 24, 24, bool> tcp{};  ///< context: TCP, else UDP
-  static constexpr Field<TxCmd, 25, 25, bool> ifcs{};
-  static constexpr Field<TxCmd, 25, 25, bool> ipv4{};  ///< context
-  static constexpr Field<TxCmd, 26, 26, bool> ic{};    ///< legacy
-  static constexpr Field<TxCmd, 26, 26, bool> tse{};   ///< extended
-  static constexpr Field<TxCmd, 27, 27, bool> rs{};
-  static constexpr Field<TxCmd, 29, 29, bool> dext{};
-  static constexpr Field<TxCmd, 30, 30, bool> vle{};
-  static constexpr Field<TxCmd, 31, 31, bool> ide{};
-  static constexpr std::uint32_t kReserved = bit(28);  ///< RPS, which this chip does not have
-  static constexpr std::uint32_t kContextReserved = bit(28) | bit(30);
-};
-/// Status dword of a transmit data descriptor.
-struct TxSta {
-  using Word = reg::Value<TxSta>;
-  static constexpr Field<TxSta, 0, 0, bool> dd{};
-  static constexpr Field<TxSta, 8, 8, bool> ixsm{};  ///< extended: insert the IPv4 header checksum
-  static constexpr Field<TxSta, 9, 9, bool> txsm{};  ///< extended: insert the TCP or UDP checksum
-  static constexpr Field<TxSta, 15, 8> css{};        ///< legacy: where the checksum starts
-  static constexpr Field<TxSta, 31, 16> vlan{};
-  static constexpr std::uint32_t kLegacyReserved = bits(7, 0);                            ///< status is given as zero
-  static constexpr std::uint32_t kDataReserved = bits(3, 0) | bits(7, 5) | bits(15, 10);  ///< bit 4: time stamp
-  static constexpr std::uint32_t kContextReserved = bits(7, 0);
-};
-/// The other three dwords of a context descriptor.
-struct TxIp {
-  using Word = reg::Value<TxIp>;
-  static constexpr Field<TxIp, 7, 0> start{};
-  static constexpr Field<TxIp, 15, 8> offset{};
-  static constexpr Field<TxIp, 31, 16> end{};  ///< last byte; 0: to the end of the packet
-};
-struct TxTu {
-  using Word = reg::Value<TxTu>;
-  static constexpr Field<TxTu, 7, 0> start{};
-  static constexpr Field<TxTu, 15, 8> offset{};
-  static constexpr Field<TxTu, 31, 16> end{};
-};
-struct TxSegments {
-  using Word = reg::Value<TxSegments>;
-  static constexpr Field<TxSegments, 15, 8> header{};  ///< [bytes]
-  static constexpr Field<TxSegments, 31, 16> mss{};    ///< [bytes]
-};
-
-// ---- PHY [IEEE 802.3 clause 22, M88E1000 family] --------------------------------------------------------------------
-
-namespace phy {
-inline constexpr std::uint32_t kAddress = 1, kOpWrite = 1, kOpRead = 2;
-inline constexpr std::uint32_t kBmcr = 0, kBmsr = 1, kAnlpar = 5, kAner = 6, kStat1000 = 10, kStatus = 17;
-inline constexpr std::uint16_t kBmcrReset = 1 << 15, kBmcrLoopback = 1 << 14, kBmcrAutoneg = 1 << 12,
-                               kBmcrPowerDown = 1 << 11, kBmcrIsolate = 1 << 10, kBmcrRestart = 1 << 9;
-inline constexpr std::uint16_t kBmsrLink = 1 << 2, kBmsrComplete = 1 << 5;
-
-struct PhySpec {
-  std::uint32_t number;
-  std::uint16_t writable, reset;
-};
-inline constexpr PhySpec kRegisters[] = {
-    {0, 0x7D40, 0x1140},   // BMCR; RESET and AN_RESTART clear themselves
-    {1, 0, 0x7949},        // BMSR
-    {2, 0, 0x0141},        // id
-    {3, 0, 0x0CB1},        // id
-    {4, 0xFFFF, 0x0DE1},   // ANAR
-    {5, 0, 0},             // ANLPAR: 0x47E0 when negotiated
-    {6, 0, 0},             // ANER
-    {7, 0xFFFF, 0x2001},   // next page
-    {8, 0, 0},             // partner's next page
-    {9, 0xFFFF, 0x0F00},   // 1000BASE-T control
-    {10, 0, 0},            // 1000BASE-T status: 0x3C00 when negotiated
-    {15, 0, 0x3000},       // extended status
-    {16, 0xFFFF, 0x3360},  // M88 PSCR
-    {17, 0, 0x0008},       // M88 PSSR: 0xAC08 with a link
-    {18, 0xFFFF, 0},       // M88 interrupt enable
-    {19, 0, 0},            // M88 interrupt status
-    {20, 0xFFFF, 0x0070},  // M88 EPSCR
-    {21, 0, 0},            // receive errors
-    {22, 0xFFFF, 0},       // page select (pages other than 0 are not modelled)
-};
-inline constexpr std::uint16_t kAnlparDone = 0x47E0, kStat1000Done = 0x3C00, kStatusUp = 0xAC08, kStatusDown = 0x0008;
-[[nodiscard]] constexpr const PhySpec* find(std::uint32_t number) noexcept {
-  for (const PhySpec& r : kRegisters) {
-    if (r.number == number) return &r;
-  }
-  return nullptr;
-}
-}  // namespace phy
 
 }  // namespace pollux::e1000::model

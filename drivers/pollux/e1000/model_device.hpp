@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Model82574: the device's state and what its parts do, one line each; the parts are in model_general, model_link,
+// model_queue, model_interrupt, model_receive, model_deliver, model_transmit and model_stats. Include model.hpp to use
+// it.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <iterator>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <pollux/core/endian.hpp>
+#include <pollux/e1000/model_desc.hpp>
+#include <pollux/e1000/model_regs.hpp>
+#include <pollux/net/mac.hpp>
+#include <pollux/sim/nic.hpp>
+#include <pollux/sim/offload.hpp>
+
+namespace pollux::e1000 {
+
+/// What an emulator or a widely used driver does against the datasheet. Each is a bit; all are off by default.
+enum class Quirk : std::uint32_t {
+  kNone = 0,
+  kQemuVetLostOnReset = 1 << 0,     ///< CTRL.RST leaves VET 0 [quirk qemu, T]
+  kQemuSmbiTakenAtReset = 1 << 1,   ///< SWSM.SMBI is set after power-on [quirk qemu, T]
+  kQemuEewrDoneInEerd = 1 << 2,     ///< EEWR completes in EERD.DONE; EEWR.DONE is always set [quirk qemu, T]
+  kQemuLinkUpAtReset = 1 << 3,      ///< no negotiation after CTRL.RST [quirk qemu, T]
+  kQemuPoptsOfLast = 1 << 4,        ///< POPTS count in the last data descriptor, not the first [quirk qemu, T]
+  kQemuPadsReceived = 1 << 5,       ///< frames under 60 bytes are padded and delivered, not dropped [quirk qemu, T]
+  kQemuNoTxPadding = 1 << 6,        ///< TCTL.PSP does nothing [quirk qemu, T]
+  kQemuNoPause = 1 << 7,            ///< PAUSE frames are neither sent nor obeyed [quirk qemu, S]
+  kLinuxWritesReservedIam = 1 << 8  ///< IAM is written all ones without a fault [linux e1000e]
+};
+constexpr Quirk operator|(Quirk a, Quirk b) noexcept {
+  return static_cast<Quirk>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+
+struct Model82574Config {
+  MacAddress mac{{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}};  ///< in the NVM
+  // How long things take in the model's time. Where that stands still (no set_time), all must be 0: see `instant`;
+  // then a PAUSE ends with XON only, and EITR, ITR and RDTR never run out.
+  Nanos reset = 2_us;
+  Nanos nvm_load = 200_us;
+  Nanos mdio = 20_us;
+  Nanos autonegotiation = 500_ms;
+  Quirk quirks = Quirk::kNone;
+
+  /// A device that needs no time: for models stepped by another thread, without a clock.
+  [[nodiscard]] Model82574Config instant() const noexcept {
+    Model82574Config out = *this;
+    out.reset = out.nvm_load = out.mdio = out.autonegotiation = Nanos{};
+    return out;
+  }
+};
+
+namespace model {
+
+/// The register table as the quirks leave it. Apart, because it must be there before the base class.
+struct QuirkedTable {
+  explicit QuirkedTable(Quirk quirks) : specs(std::begin(kModelRegisters), std::end(kModelRegisters)) {
+    for (sim::RegSpec& spec : specs) {
+      if (spec.offset == Iam::offset() && has(quirks, Quirk::kLinuxWritesReservedIam)) spec.mask = ~0u;
+      if (spec.offset == Swsm::offset() && has(quirks, Quirk::kQemuSmbiTakenAtReset)) spec.reset = 1;
+    }
+  }
+  static constexpr bool has(Quirk set, Quirk one) noexcept {
+    return (static_cast<std::uint32_t>(set) & static_cast<std::uint32_t>(one)) != 0;
+  }
+  std::vector<sim::RegSpec> specs;
+};
+
+/// CRC-32 of Ethernet, as its four bytes go over the wire, lowest first.
+inline std::uint32_t frame_check_sequence(std::span<const std::byte> bytes) noexcept {
+  static constexpr auto kTable = [] {
+    std::array<std::uint32_t, 256> table{};
+    for (std::uint32_t i = 0; i < 256; ++i) {
+      table[i] = i;
+      for (int k = 0; k < 8; ++k) table[i] = table[i] >> 1 ^ ((table[i] & 1) != 0 ? 0xEDB8'8320u : 0);
+    }
+    return table;
+  }();
+  std::uint32_t crc = ~0u;
+  for (const std::byte b : bytes) crc = crc >> 8 ^ kTable[(crc ^ std::to_integer<std::uint32_t>(b)) & 0xFF];
+  return ~crc;
+}
+
+}  // namespace model
+
+/// Threads, faults, ways of running: see sim::NicModel.
+/// Not modelled: packet split (RCTL.DTYP 1 is a fault), the MSI-X table and its masks (whoever serves the vectors has
+/// them), the I/O and flash BARs, EECD bit-bang, speeds other than 1000 full duplex, TX interrupt delays (IDE is a
+/// fault, as it aborts QEMU), ACK interrupts, time stamps, wake-up, write-back thresholds above 1, PHY pages.
+class Model82574 : private model::QuirkedTable, public sim::NicModel {
+ public:
+  static constexpr Identity kIdentity{.name = "82574L", .id = {.vendor = 0x8086, .device = 0x10D3}, .revision = 0};
+  static constexpr std::size_t kBarBytes = 128 * 1024;
+  static constexpr unsigned kQueues = 2, kVectors = 5;
+
+  Model82574(sim::Iommu& iommu, sim::WireEnd& wire, sim::FaultLog& faults, const Model82574Config& config = {})
+      : QuirkedTable(config.quirks), NicModel(kIdentity, kBarBytes, specs, iommu, wire, faults), config_(config) {
+    set_up_configuration_space();
+    set_up_nvm();
+    power_on();
+    finish_nvm_load();
+  }
+
+  /// The management firmware takes or gives MDIO and NVM; while it has them EXTCNF_CTRL bit 5 does not stick.
+  /// Threads: none other in the model.
+  void hold_mdio(bool held) noexcept { firmware_has_mdio_ = held; }
+
+ private:
+  using Bytes = sim::Bytes;
+  using ConstBytes = sim::ConstBytes;
+  using Kind = sim::FaultKind;
+
+  static constexpr std::uint32_t kMostDescriptors = 4096;
+  static constexpr std::uint32_t kDescriptorBytes = 16;
+  static constexpr std::uint32_t kUnseen = ~0u;
+  static constexpr std::size_t kFcs = 4;
+  static constexpr std::size_t kLongestFrame = 9234;         ///< with LPE, FCS included [bytes]
+  static constexpr std::size_t kLongestTso = 1u << 18;       ///< [bytes]
+  static constexpr std::size_t kMostSegments = 4096;         ///< of one TSO packet
+  static constexpr unsigned kFramesPerStep = 256;            ///< taken off the wire
+  static constexpr std::uint32_t kPacketBufferKib = 40;      ///< shared by receive and transmit
+  static constexpr std::uint32_t kMsi = 0xD0, kMsix = 0xA0;  ///< capabilities
+
+  /// One descriptor ring: where its registers are and how far its tail has been looked at.
+  struct Ring {
+    const char* name;
+    std::uint32_t low, high, length, head, tail;  ///< register offsets
+    std::uint32_t seen = kUnseen;                 ///< what the tail register held when last looked at
+    std::uint32_t end = 0;                        ///< the last tail that was legal
+    bool broken = false;                          ///< a fault stopped it; until it is set up again
+  };
+  template <class Low, class High, class Length, class Head, class Tail>
+  static constexpr Ring ring_of(const char* name, std::uint32_t q) noexcept {
+    return {.name = name,
+            .low = Low::offset({q}),
+            .high = High::offset({q}),
+            .length = Length::offset({q}),
+            .head = Head::offset({q}),
+            .tail = Tail::offset({q})};
+  }
+
+  /// A frame in the receive packet buffer, as it will lie in memory, and what its last descriptor will say.
+  struct Stored {
+    std::vector<std::byte> bytes;
+    std::size_t done = 0;  ///< delivered so far [bytes]
+    std::uint32_t queue = 0;
+    std::uint32_t status = 0;  ///< RxWriteBack
+    std::uint32_t mrq = 0;     ///< RSS type and queue
+    std::uint32_t hash = 0;    ///< RSS hash, or IP identification and packet checksum
+    std::uint16_t checksum = 0, vlan = 0;
+  };
+
+  /// A packet under assembly on one transmit queue.
+  struct Outgoing {
+    std::vector<std::byte> bytes;
+    model::TxSta::Word options{};  ///< POPTS, from the first data descriptor
+    bool segmented = false;
+    bool extended = false;
+    bool begun = false;
+    bool spoiled = false;  ///< a fault; dropped at its end
+  };
+  struct TxDescriptorWords {
+    Le64 address;
+    Le32 command, status;
+  };
+  /// The one context of the chip, shared by both queues. [82574]
+  struct TxContext {
+    model::TxIp::Word ip{};
+    model::TxTu::Word tu{};
+    model::TxCmd::Word command{};
+    model::TxSegments::Word segments{};
+  };
+
+  // Access to registers.
+  template <class R>
+  [[nodiscard]] reg::Value<R> value(std::uint32_t i = 0) noexcept {
+    return {registers().peek(R::offset({i}))};
+  }
+  template <class R>
+  void put(reg::Assign<R> fields, std::uint32_t i = 0) noexcept {
+    registers().poke(R::offset({i}), fields.applied_to(value<R>(i)).bits);
+  }
+  [[nodiscard]] std::uint32_t peek(std::uint32_t at) noexcept { return registers().peek(at); }
+  void poke(std::uint32_t at, std::uint32_t v) noexcept { registers().poke(at, v); }
+  [[nodiscard]] bool quirk(Quirk one) const noexcept { return has(config_.quirks, one); }
+  void fault(Kind kind, std::uint32_t at, std::string rule, std::uint64_t v) noexcept {
+    registers().fault(kind, at, std::move(rule), v);
+  }
+
+  // Accesses, reset, NVM, time, configuration space (model_general).
+  void prepare_read(std::uint32_t offset) noexcept override;
+  [[nodiscard]] std::uint32_t after_read(std::uint32_t offset, std::uint32_t v) noexcept override;
+  void after_write(std::uint32_t offset, std::uint32_t old, std::uint32_t v) noexcept override;
+  bool on_general_write(std::uint32_t at, std::uint32_t old, std::uint32_t v) noexcept;
+  void on_queue_write(std::uint32_t at, std::uint32_t old, std::uint32_t v) noexcept;
+  void descriptor_fault(const Ring& ring, std::uint32_t index, std::string rule, std::uint64_t v) noexcept;
+  void on_ctrl(std::uint32_t old) noexcept;
+  void begin_reset() noexcept;
+  void power_on() noexcept;
+  void reset_device() noexcept override;
+  void begin_nvm_load() noexcept;
+  void finish_nvm_load() noexcept;
+  void set_up_nvm() noexcept;
+  void read_nvm() noexcept;
+  void write_nvm() noexcept;
+  void pass_time() noexcept;
+  bool work() noexcept override;
+  void set_up_configuration_space() noexcept;
+
+  // MDIO, PHY, link, flow control (model_link).
+  void on_mdic(std::uint32_t command) noexcept;
+  [[nodiscard]] std::uint16_t read_phy(const model::phy::PhySpec& spec) noexcept;
+  void write_phy(const model::phy::PhySpec& spec, std::uint16_t data) noexcept;
+  void reset_phy() noexcept;
+  void negotiate() noexcept;
+  void update_link() noexcept;
+  [[nodiscard]] bool link_up() noexcept { return value<Status>()[Status::lu]; }
+  [[nodiscard]] bool loopback() noexcept;
+  [[nodiscard]] bool paused() const noexcept { return paused_until_ > now(); }
+  [[nodiscard]] bool is_flow_control(ConstBytes frame) noexcept;
+  bool obey_pause(ConstBytes frame, bool& pass) noexcept;
+  void control_flow() noexcept;
+  bool send_pause(std::uint32_t quanta) noexcept;
+
+  // Rings of both directions (model_queue).
+  bool on_ring_write(Ring& ring, std::uint32_t control, bool enabled, std::uint32_t at, std::uint32_t old,
+                     std::uint32_t v) noexcept;
+  static void wake(std::array<Ring, kQueues>& rings) noexcept;
+  void look_at_tail(Ring& ring) noexcept;
+  [[nodiscard]] bool has_descriptor(Ring& ring) noexcept;
+  [[nodiscard]] std::uint32_t ring_size(Ring& ring) noexcept { return peek(ring.length) / kDescriptorBytes; }
+  [[nodiscard]] std::byte* head_descriptor(Ring& ring, const char* what) noexcept;
+  void advance_head(Ring& ring) noexcept;
+  [[nodiscard]] bool may_access_memory() noexcept { return !value<Ctrl>()[Ctrl::gio_master_disable]; }
+
+  // Interrupts (model_interrupt).
+  bool on_interrupt_write(std::uint32_t at, std::uint32_t v) noexcept;
+  void raise_cause(std::uint32_t causes) noexcept;
+  [[nodiscard]] std::uint32_t active() noexcept;
+  [[nodiscard]] bool msix_on() noexcept { return (config().read(kMsix + 2, 2) >> 15 & 1) != 0; }
+  [[nodiscard]] bool msi_on() noexcept { return (config().read(kMsi + 2, 2) & 1) != 0; }
+  [[nodiscard]] bool intx_off() noexcept;
+  void signal(std::uint32_t causes) noexcept;
+  void update_level() noexcept;
+  void send_throttled() noexcept;
+  void clear_after_message(std::uint32_t causes) noexcept;
+  void after_icr_read(std::uint32_t v) noexcept;
+
+  // Receive: filters, checksums, queue choice (model_receive).
+  bool take_off_wire() noexcept;
+  void receive(ConstBytes frame) noexcept;
+  [[nodiscard]] bool accepted_address(ConstBytes frame, bool& inexact) noexcept;
+  [[nodiscard]] bool is_tagged(ConstBytes frame) noexcept;
+  [[nodiscard]] bool accepted_vlan(ConstBytes frame) noexcept;
+  [[nodiscard]] bool accepted_size(ConstBytes frame) noexcept;
+  [[nodiscard]] Stored describe(ConstBytes frame) noexcept;
+  [[nodiscard]] std::uint32_t verdict(ConstBytes frame, const sim::ParsedFrame& p) noexcept;
+  void distribute(ConstBytes frame, const sim::ParsedFrame& p, Stored& out) noexcept;
+
+  // Receive: packet buffer, descriptors, completions (model_deliver).
+  bool drain() noexcept;
+  void look_at_rx_tail(Ring& ring) noexcept;
+  bool deliver(Ring& ring, Stored& frame) noexcept;
+  [[nodiscard]] std::size_t buffer_bytes() noexcept;
+  void check_posted(const Ring& ring, const std::byte* at) noexcept;
+  void write_back(std::byte* at, const Stored& frame, std::uint32_t n, bool last) noexcept;
+  void warn_of_shortage(Ring& ring) noexcept;
+  void announce(const Stored& frame) noexcept;
+  void raise_delayed() noexcept;
+
+  // Transmit (model_transmit).
+  bool transmit(unsigned q) noexcept;
+  void refuse_early_tail(Ring& ring) noexcept;
+  [[nodiscard]] bool may_send() noexcept;
+  bool flush() noexcept;
+  bool send(ConstBytes frame) noexcept;
+  bool run_descriptor(unsigned q) noexcept;
+  void complain(unsigned q, std::string rule, std::uint64_t v) noexcept;
+  static void report_status(std::byte* at, const TxDescriptorWords& words) noexcept;
+  void set_context(unsigned q, const TxDescriptorWords& words) noexcept;
+  bool append_buffer(unsigned q, const TxDescriptorWords& words) noexcept;
+  void finish_packet(unsigned q, const TxDescriptorWords& words) noexcept;
+  void insert_checksums(unsigned q) noexcept;
+  void send_segments(unsigned q, const TxDescriptorWords& words) noexcept;
+  void emit(unsigned q, std::vector<std::byte>& frame, const TxDescriptorWords& words) noexcept;
+  static bool take_own_fcs(std::vector<std::byte>& frame) noexcept;
+
+  // Statistics [8254x 13.7] (model_stats).
+  void count(std::uint32_t at) noexcept;
+  void count_pair(std::uint32_t low, std::uint64_t n) noexcept;
+  void count_received(ConstBytes frame) noexcept;
+  void count_sent(ConstBytes frame) noexcept;
+  void count_size(std::uint32_t first, std::size_t bytes) noexcept;
+
+  struct Throttle {
+    std::uint32_t causes = 0;  ///< waiting to be sent
+    Nanos last{};
+    bool sent_any = false;
+  };
+
+  Model82574Config config_;
+  std::array<Ring, kQueues> rx_{}, tx_{};
+  std::array<std::uint16_t, 64> nvm_{};
+  std::array<std::uint16_t, 32> phy_{};
+
+  bool resetting_ = false, nvm_loading_ = false, mdio_pending_ = false, firmware_has_mdio_ = false;
+  Nanos reset_done_, nvm_loaded_at_, mdio_done_, negotiated_at_;
+  std::uint32_t mdio_answer_ = 0;
+  bool carrier_ = false, negotiated_ = false, link_was_lost_ = true;
+
+  std::deque<Stored> fifo_;  ///< the receive packet buffer
+  std::size_t fifo_bytes_ = 0;
+  Nanos xoff_until_, delayed_due_, delayed_since_;
+  bool xoff_sent_ = false;
+  std::uint32_t delayed_ = 0;  ///< receive causes held back by RDTR
+
+  std::array<Outgoing, kQueues> outgoing_;
+  TxContext context_;
+  std::deque<std::vector<std::byte>> sending_;  ///< frames the wire would not take yet
+  Nanos paused_until_;                          ///< by the link partner
+
+  std::array<Throttle, kVectors> throttled_{};
+  Nanos last_interrupt_;
+  bool message_sent_ = false;  ///< the present activity has been told
+};
+
+}  // namespace pollux::e1000
