@@ -50,7 +50,20 @@
 #include <pollux/net/headers.hpp>
 #include <pollux/net/checksum.hpp>
 #include <pollux/net/pcap.hpp>
+#include <pollux/net/pcapng.hpp>
 
 #include <pollux/kernel/packet_socket.hpp>
 
 #include <pollux/rt/syscall_guard.hpp>
+
+#include <pollux/sim/fault.hpp>
+#include <pollux/sim/iommu.hpp>
+#include <pollux/sim/clock.hpp>
+#include <pollux/sim/wire.hpp>
+#include <pollux/sim/pcap_tap.hpp>
+#include <pollux/sim/registers.hpp>
+#include <pollux/sim/config_space.hpp>
+#include <pollux/sim/interrupts.hpp>
+#include <pollux/sim/offload.hpp>
+#include <pollux/sim/nic.hpp>
+#include <pollux/sim/backend.hpp>

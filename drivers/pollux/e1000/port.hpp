@@ -102,7 +102,7 @@ class Port {
 
   /// Cost: 1 MMIO read.
   [[nodiscard]] LinkState link() noexcept { return read_link(device_); }
-  /// Cost: 14 MMIO reads.
+  /// Cost: 15 MMIO reads.
   [[nodiscard]] PortStats stats() noexcept {
     if (started_) gather_stats(device_.bar, stats_);
     PortStats out = stats_;

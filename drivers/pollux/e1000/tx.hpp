@@ -13,7 +13,7 @@ namespace pollux::e1000 {
 
 struct TxFormat {
   using Descriptor = TxDescriptor;
-  static constexpr std::uint32_t kMinFrame = 14;    ///< the device pads from here to 60 (TCTL.PSP)
+  static constexpr std::uint32_t kMinFrame = 17;    ///< the device pads from here to 60 (TCTL.PSP) [linux e1000e]
   static constexpr std::uint32_t kMaxBuffers = 32;  ///< of one frame: 16 KiB in buffers of 512 bytes
   static Descriptor given(const TxPart& part) noexcept {
     return TxDescriptor::given(part.buffer, TxCommand::length.from(part.length) | TxCommand::ifcs(true) |

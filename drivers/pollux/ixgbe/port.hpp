@@ -158,7 +158,7 @@ class Port {
 
   /// Cost: 2 MMIO reads.
   [[nodiscard]] LinkState link() noexcept { return read_link(device_); }
-  /// Of all queues. Cost: 14 MMIO reads. Threads: rx_rejected and rx_no_buffer are exact while no queue is used.
+  /// Of all queues. Cost: 15 MMIO reads. Threads: rx_rejected and rx_no_buffer are exact while no queue is used.
   [[nodiscard]] PortStats stats() noexcept {
     if (started_) gather_stats(device_.bar, stats_);
     PortStats out = stats_;

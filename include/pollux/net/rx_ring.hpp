@@ -49,12 +49,15 @@ class RxRing {
         if (!judge_frame()) break;
         continue;
       }
+      std::uint16_t length = seen.length;
+      bool more = false;
+      if (judged_ != 0) [[unlikely]] {  // as judged, whatever the device has written since
+        more = --judged_ != 0;
+        if (length == 0 || length > pool_->buffer_bytes()) length = 1;
+      }
       const std::uint32_t id = ids_[ring_.slot(head_++)];
-      out.append({.data = pool_->data(id),
-                  .id = id,
-                  .length = seen.length,
-                  .flags = seen.end_of_frame ? std::uint16_t{0} : Packet::kMore});
-      judged_ -= judged_ != 0;
+      out.append(
+          {.data = pool_->data(id), .id = id, .length = length, .flags = more ? Packet::kMore : std::uint16_t{0}});
     }
     dma::acquire();  // DD was seen: what the device wrote before it, the frames, may be read now
     return out.size() - before;

@@ -16,6 +16,19 @@ struct PortStats {
   std::uint64_t tx_packets = 0;    ///< frames sent by the device
   std::uint64_t tx_bytes = 0;
   std::uint64_t tx_errors = 0;  ///< frames taken but not sent
+
+  PortStats& operator+=(const PortStats& more) noexcept {
+    rx_packets += more.rx_packets;
+    rx_bytes += more.rx_bytes;
+    rx_missed += more.rx_missed;
+    rx_errors += more.rx_errors;
+    rx_rejected += more.rx_rejected;
+    rx_no_buffer += more.rx_no_buffer;
+    tx_packets += more.tx_packets;
+    tx_bytes += more.tx_bytes;
+    tx_errors += more.tx_errors;
+    return *this;
+  }
 };
 
 }  // namespace pollux

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The contract of PollModePort on the models of 82574, 82599 and X540, with doorbells that call the model and with
+// doorbells in memory.
+#include "contract.hpp"
+
+#include <pollux/e1000/model.hpp>
+#include <pollux/e1000/port.hpp>
+#include <pollux/ixgbe/model.hpp>
+#include <pollux/ixgbe/port.hpp>
+#include <pollux/sim/backend.hpp>
+
+namespace contract {
+namespace {
+
+/// Counts what passes through it.
+template <reg::RegisterIo Inner>
+class CountedIo {
+ public:
+  CountedIo(Inner inner, Accesses& count) noexcept : inner_(inner), count_(&count) {}
+  [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept {
+    ++count_->reads;
+    return inner_.read32(offset);
+  }
+  void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
+    ++count_->writes;
+    inner_.write32(offset, value);
+  }
+
+ private:
+  Inner inner_;
+  Accesses* count_;
+};
+
+/// The model's backend with both kinds of register access counted, and with the identity that the chip asks for.
+template <class Kind, sim::Doorbells Mode>
+class CountedBackend {
+ public:
+  using Inner = sim::SimBackend<typename Kind::Model, Mode>;
+  using Io = CountedIo<typename Inner::Io>;
+  using DoorbellIo = CountedIo<typename Inner::DoorbellIo>;
+  using Clock = typename Inner::Clock;
+
+  CountedBackend(typename Kind::Model& model, sim::VirtualClock& clock, const char* name)
+      : inner_(model, sim::VirtualClock::Handle(clock), name) {}
+  [[nodiscard]] reg::Bar<Io> bar(unsigned i) { return reg::Bar<Io>(Io(inner_.bar(i).io(), count_)); }
+  [[nodiscard]] reg::Bar<DoorbellIo> doorbells(unsigned i) {
+    return reg::Bar<DoorbellIo>(DoorbellIo(inner_.doorbells(i).io(), count_));
+  }
+  [[nodiscard]] Clock clock() const noexcept { return inner_.clock(); }
+  [[nodiscard]] DmaDomain& domain() noexcept { return inner_.domain(); }
+  void enable_bus_master() { inner_.enable_bus_master(); }
+  void disable_bus_master() noexcept { inner_.disable_bus_master(); }
+  [[nodiscard]] auto config() const { return inner_.config(); }
+  [[nodiscard]] PciId id() const noexcept { return Kind::id(inner_.id()); }
+  [[nodiscard]] const std::string& name() const noexcept { return inner_.name(); }
+  [[nodiscard]] const Accesses& count() const noexcept { return count_; }
+
+ private:
+  Inner inner_;
+  Accesses count_;
+};
+
+constexpr MacAddress kLeft{{0x02, 0, 0, 0, 0, 0x0A}}, kRight{{0x02, 0, 0, 0, 0, 0x0B}};
+
+struct E82574 {
+  using Model = e1000::Model82574;
+  using Config = e1000::Config;
+  template <class Backend>
+  using Port = e1000::Port<e1000::I82574, Backend>;
+  static constexpr std::uint32_t kMinRing = e1000::I82574::kMinRing;
+  static e1000::Model82574Config card(const MacAddress& mac) { return {.mac = mac}; }
+  static PciId id(PciId real) noexcept { return real; }
+  static bool excused(const sim::Fault&) { return false; }
+};
+template <ixgbe::Personality::Media Media>
+struct E82599 {
+  using Model = ixgbe::Model82599;
+  using Config = ixgbe::Config;
+  template <class Backend>
+  using Port = ixgbe::Port<ixgbe::I82599, Backend>;
+  static constexpr std::uint32_t kMinRing = ixgbe::I82599::kMinRing;
+  static ixgbe::Personality card(const MacAddress& mac) {
+    return {.media = Media,
+            .mac = mac,
+            .reset_time = 100_us,
+            .nvm_load_time = 2_ms,
+            .queue_time = 50_us,
+            .link_time = 20_ms};
+  }
+  static PciId id(PciId real) noexcept { return real; }
+  static bool excused(const sim::Fault&) { return false; }
+};
+
+/// The X540's driver on the 82599's model, which minds what the chips do differently: another semaphore guards GSSR
+/// (SW_FW_SYNC), and RXDCTL has RLPML.
+struct X540 : E82599<ixgbe::Personality::Media::kCx4> {
+  template <class Backend>
+  using Port = ixgbe::Port<ixgbe::IX540, Backend>;
+  static PciId id(PciId) noexcept { return {.vendor = 0x8086, .device = 0x1528}; }
+  static bool excused(const sim::Fault& f) {
+    return f.where == "GSSR" || (f.where.starts_with("RXDCTL[") && f.kind == sim::FaultKind::kReservedBit);
+  }
+};
+
+template <class Kind, sim::Doorbells Mode>
+class SimRig {
+ public:
+  static constexpr std::uint32_t kMinRing = Kind::kMinRing;
+  using Backend = CountedBackend<Kind, Mode>;
+  using Port = typename Kind::template Port<Backend>;
+  static_assert(DeviceBackend<Backend> && PollModePort<Port>);
+
+  class End {
+   public:
+    End(SimRig& rig, typename Kind::Model& model, const char* name, std::uint32_t buffers,
+        const typename Kind::Config& config)
+        : backend_(model, rig.clock_, name),
+          pool_(rig.iommu_, buffers, BufferPool::kDefaultBufferBytes, PagePreference::kOrdinary),
+          port_(backend_, pool_, config) {}
+    [[nodiscard]] Port& port() noexcept { return port_; }
+    [[nodiscard]] BufferPool& pool() noexcept { return pool_; }
+    [[nodiscard]] Accesses accesses() const noexcept { return backend_.count(); }
+
+   private:
+    Backend backend_;
+    BufferPool pool_;
+    Port port_;
+  };
+
+ private:
+  sim::VirtualClock clock_;
+  sim::Iommu iommu_;
+  sim::FaultLog faults_;
+  sim::Cable cable_;
+  typename Kind::Model left_model_{iommu_, cable_.a(), faults_, Kind::card(kLeft)};
+  typename Kind::Model right_model_{iommu_, cable_.b(), faults_, Kind::card(kRight)};
+  bool joined_ = join();
+  std::string problems_;
+
+ public:
+  End left, right;
+
+  explicit SimRig(const RigOptions& o)
+      : left(*this, left_model_, "left", o.left_buffers, config(o)),
+        right(*this, right_model_, "right", o.right_buffers, config(o)) {
+    left.port().start();
+    right.port().start();
+  }
+  void step() noexcept {
+    for (int i = 0; i < 64; ++i) {
+      const bool a = left_model_.step(), b = right_model_.step();
+      if (!a && !b) return;
+    }
+  }
+  void set_link(bool up) {
+    cable_.set_link(up);
+    step();  // both see it at one time, so that neither sends while the other does not listen
+    for (int i = 0; i < 500; ++i) {
+      if (left.port().link().up == up && right.port().link().up == up) return;
+      clock_.advance(10_ms);
+    }
+    ADD_FAILURE() << "the link does not go " << (up ? "up" : "down");
+  }
+  void restart(End& end) {
+    end.port().stop();
+    end.port().start();
+    sort_faults();
+  }
+  void stop_all() noexcept {
+    left.port().stop();
+    right.port().stop();
+  }
+  [[nodiscard]] std::string problems() {
+    sort_faults();
+    return problems_;
+  }
+
+ private:
+  void sort_faults() {
+    const std::vector<sim::Fault> faults = faults_.faults();
+    if (faults.size() < faults_.count()) problems_ += text::cat(faults_.count(), " faults; the first of them:\n");
+    for (const sim::Fault& f : faults) problems_ += Kind::excused(f) ? "" : f.text() + "\n";
+    faults_.clear();
+  }
+  bool join() {
+    for (typename Kind::Model* model : {&left_model_, &right_model_}) {
+      model->set_time([this] { return clock_.now(); });
+      clock_.on_advance([model] { (void)model->step(); });
+    }
+    return true;
+  }
+  static typename Kind::Config config(const RigOptions& o) {
+    typename Kind::Config c;
+    c.rx_descriptors = o.rx_descriptors;
+    c.tx_descriptors = o.tx_descriptors;
+    c.doorbell = o.doorbell;
+    return c;
+  }
+};
+
+using Cx4 = E82599<ixgbe::Personality::Media::kCx4>;
+using Sfp = E82599<ixgbe::Personality::Media::kSfp>;
+using Rigs = ::testing::Types<SimRig<E82574, sim::Doorbells::kInline>, SimRig<E82574, sim::Doorbells::kShared>,
+                              SimRig<Cx4, sim::Doorbells::kInline>, SimRig<Cx4, sim::Doorbells::kShared>,
+                              SimRig<Sfp, sim::Doorbells::kInline>, SimRig<Sfp, sim::Doorbells::kShared>,
+                              SimRig<X540, sim::Doorbells::kInline>, SimRig<X540, sim::Doorbells::kShared>>;
+struct Names {
+  template <class Rig>
+  static std::string GetName(int i) {
+    constexpr const char* kNames[] = {"I82574Inline",    "I82574Shared",    "I82599Cx4Inline", "I82599Cx4Shared",
+                                      "I82599SfpInline", "I82599SfpShared", "IX540Inline",     "IX540Shared"};
+    return kNames[i];
+  }
+};
+INSTANTIATE_TYPED_TEST_SUITE_P(Sim, PortContract, Rigs, Names);
+
+}  // namespace
+}  // namespace contract
