@@ -34,8 +34,8 @@ struct PacketSocketConfig {
 };
 
 /// Receives everything that arrives at the interface (not what the machine itself sends there), sends whole frames.
-/// With generic receive offload on, the kernel hands over TCP segments joined, and too long ones are rejected; frames as
-/// they were on the wire want: ethtool -K IF gro off.
+/// With generic receive offload on, the kernel hands over TCP segments joined, and too long ones are rejected; to get
+/// frames as they were on the wire: ethtool -K IF gro off.
 /// Pre: the interface is up; CAP_NET_RAW; pool buffers hold the interface's largest frame and outlive the port.
 /// Threads: one, that of the pool. Cost: one system call per packet sent or received, and one per empty look.
 class PacketSocket {
