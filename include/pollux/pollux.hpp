@@ -45,6 +45,7 @@
 #include <pollux/net/rx_ring.hpp>
 #include <pollux/net/tx_ring.hpp>
 #include <pollux/net/port.hpp>
+#include <pollux/net/start_stop.hpp>
 #include <pollux/net/any_port.hpp>
 #include <pollux/net/spec.hpp>
 #include <pollux/net/headers.hpp>

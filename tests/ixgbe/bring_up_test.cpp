@@ -36,6 +36,7 @@ struct Script {
   bool master_sticks = false;
   bool regsmp = false;  ///< X540: a read of SW_FW_SYNC takes its semaphore
   bool queues_start = true;
+  bool nvm_loads = true;
   std::uint32_t links = 0x7447'FF80;
   int resets = 0;
   std::vector<std::pair<std::uint32_t, int>> settling;  ///< queue control registers whose ENABLE shows after n reads
@@ -49,7 +50,7 @@ struct Script {
     at(0x10140) = kept[0], at(0x10160) = kept[1], at(0x20) = kept[2], at(0x42A0) = kept[3], at(0x42A8) = kept[4];
     at(0x5400) = 0x1200'5452, at(0x5404) = 0x8000'5634;
     at(0x4A80) = 0x8100'0004, at(0x4900) = 0x00C0'0000, at(0x4240) = 0x0801'2C0B, at(0x2F00) = 0x0010'8808;
-    at(0x8D00) = 1, at(0x10010) = 0x2700, at(0x10018) = 0;
+    at(0x8D00) = 1, at(0x10010) = nvm_loads ? 0x2700 : 0x2500, at(0x10018) = 0;
     for (std::uint32_t q = 0; q < 128; ++q) { at(rxq(q) + 0x0C) = 0xB200, at(0x600C + 0x40 * q) = 0x2A00; }
     settling.clear();
   }
@@ -380,6 +381,31 @@ TEST_F(BringUpTest, AFailedStartLeavesAStoppedPort) {
   script.links = 0x7447'FF80;
   port.start();
   EXPECT_EQ(pool.free_count(), 256u - 63);
+}
+
+TEST_F(BringUpTest, AFailedBringUpOfARestartLeavesAStoppedPort) {
+  Port82599 port(backend, pool, quick());
+  port.start();
+  port.stop();
+  script.nvm_loads = false;
+  EXPECT_NE(error_of([&] { port.start(); }).find("EEC"), std::string::npos);
+  EXPECT_EQ(script.log.back().what, What::kBusMasterOff);
+  EXPECT_EQ(script.at(0x18) & 1u << 28, 0u);  // CTRL_EXT.DRV_LOAD: no driver is here
+  EXPECT_EQ(pool.free_count(), 256u);
+  script.nvm_loads = true;
+  port.start();
+  EXPECT_EQ(pool.free_count(), 256u - 63);
+}
+
+TEST_F(BringUpTest, AStoppedPortEndsWithoutTouchingTheDevice) {
+  {
+    Port82599 port(backend, pool, quick());
+    port.start();
+    port.stop();
+    script.log.clear();
+  }
+  EXPECT_EQ(count(did(What::kRead)) + count(did(What::kWrite)), 0u);
+  EXPECT_EQ(count(did(What::kUnmap)), 1u);  // its rings
 }
 
 TEST_F(BringUpTest, ADeviceThatIsGoneIsNotWaitedFor) {

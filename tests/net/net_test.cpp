@@ -26,6 +26,7 @@
 #include <pollux/net/pcap.hpp>
 #include <pollux/net/port.hpp>
 #include <pollux/net/spec.hpp>
+#include <pollux/net/start_stop.hpp>
 
 namespace {
 
@@ -230,6 +231,51 @@ TEST(MacAddresses, KnowTheirKind) {
   EXPECT_FALSE((MacAddress{{0x52, 0xFF, 0xFF, 0, 0, 1}}.is_multicast()));
   EXPECT_TRUE(MacAddress{}.is_zero());
   EXPECT_FALSE((MacAddress{{0, 0, 0, 0, 0, 1}}.is_zero()));
+}
+
+TEST(MacAddresses, LieInTwoWordsWithTheFirstByteLowest) {
+  const MacAddress mac{{0x52, 0x54, 0x00, 0x12, 0x34, 0xD6}};
+  EXPECT_EQ(mac.low_word(), 0x1200'5452u);
+  EXPECT_EQ(mac.high_word(), 0x0000'D634u);
+  EXPECT_EQ(MacAddress::from_words(0x1200'5452, 0x0000'D634), mac);
+  EXPECT_EQ(MacAddress::from_words(0x1200'5452, 0x8003'D634), mac);  // what else lies in the upper half is not theirs
+  static_assert(MacAddress::from_words(0xFFFF'FFFF, 0xFFFF) == MacAddress::broadcast());
+  static_assert(MacAddress::broadcast().high_word() == 0xFFFF && MacAddress{}.low_word() == 0);
+}
+
+TEST(MacAddresses, KeepEveryBitOnTheWayThroughTwoWords) {
+  for (unsigned bit = 0; bit < 48; ++bit) {
+    MacAddress mac;
+    mac.bytes[bit / 8] = static_cast<std::uint8_t>(1u << bit % 8);
+    const std::uint64_t words = mac.low_word() | std::uint64_t{mac.high_word()} << 32;
+    EXPECT_EQ(words, std::uint64_t{1} << bit);
+    EXPECT_EQ(MacAddress::from_words(mac.low_word(), mac.high_word()), mac) << bit;
+  }
+}
+
+// ---- StartStop ----------------------------------------------------------------------------------------------------
+
+struct StoppablePort {
+  int stops = 0;
+  void stop() noexcept { ++stops; }
+};
+
+TEST(AStart, ThatFailsInAnyStepEndsStopped) {
+  StoppablePort port;
+  try {
+    StopUnlessUp guard(port);
+    EXPECT_EQ(port.stops, 0);
+    raise({.code = ETIMEDOUT, .operation = "start", .object = "a port", .where = {}, .remedy = {}});
+  } catch (const Error&) { EXPECT_EQ(port.stops, 1); }
+}
+
+TEST(AStart, ThatSucceedsStaysStarted) {
+  StoppablePort port;
+  {
+    StopUnlessUp guard(port);
+    guard.up();
+  }
+  EXPECT_EQ(port.stops, 0);
 }
 
 // ---- PortSpec -----------------------------------------------------------------------------------------------------

@@ -417,6 +417,24 @@ TEST_F(Waiting, SaysWhatAllOnesMean) {
   }
 }
 
+TEST_F(Waiting, IsNotForADeviceThatIsGone) {
+  window.at[0x8] = 0x8;
+  EXPECT_FALSE(is_gone<Sta>(device));
+  EXPECT_NO_THROW(check_presence<Sta>(device));
+  EXPECT_EQ(window.reads_writes(), Cost(2, 0));
+  window.at[0x8] = 0xFFFF'FFFF;
+  EXPECT_TRUE(is_gone<Sta>(device));
+  try {
+    check_presence<Sta>(device);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code().value(), ENODEV);
+    EXPECT_STREQ(e.what(),
+                 "cannot bring up test 0000:03:00.0: STA reads all ones: No such device; "
+                 "the device is gone or its memory decoding is off");
+  }
+}
+
 TEST_F(Waiting, WorksOnAnElementOfAnArray) {
   window.at[0x1018] = 5;
   wait_until<Tail>(device, Index{64}, {.limit = 10_us}, "wait", [](auto v) { return v[Tail::tail] == 5; });

@@ -21,7 +21,7 @@ class BringUp {
   /// Afterwards: no DMA, no interrupt, queues off, link negotiating. Returns the device's own address.
   /// Pre: bus mastering is off. Errors: raises ETIMEDOUT naming the register. Takes some 50 ms.
   MacAddress run() {
-    check_presence();
+    reg::check_presence<Status>(device_);
     stop_dma();
     stop_queues();
     mask_interrupts();
@@ -48,15 +48,6 @@ class BringUp {
 
  private:
   static constexpr reg::Deadline kResetDeadline{.limit = 20_ms, .step = 1_ms};
-
-  void check_presence() {
-    if (bar_.template read<Status>().bits != ~0u) return;
-    raise({.code = ENODEV,
-           .operation = "bring up",
-           .object = device_.name,
-           .where = "STATUS reads all ones",
-           .remedy = "the device is gone or its memory decoding is off"});
-  }
 
   /// No new DMA requests, and none outstanding. [82574] A time-out here is no error: the reset that follows ends what
   /// is left, and the drivers of all vendors go on as well.

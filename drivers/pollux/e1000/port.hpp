@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <pollux/backend/concept.hpp>
@@ -13,6 +14,7 @@
 #include <pollux/e1000/rx.hpp>
 #include <pollux/e1000/tx.hpp>
 #include <pollux/net/port.hpp>
+#include <pollux/net/start_stop.hpp>
 
 namespace pollux::e1000 {
 
@@ -50,27 +52,22 @@ class Port {
             shadow_.data() + config.rx_descriptors, pool, {backend.doorbells(Chip::kRegisterBar), kQueue}) {
     backend_->disable_bus_master();
     mac_ = Steps(device_).run();
-    configured_ = true;
+    state_ = PortState::kConfigured;
   }
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
   ~Port() {
     stop();
-    if (configured_) Steps(device_).shut_down();
+    if (state_ != PortState::kReset) Steps(device_).shut_down();
   }
 
   /// Lets the device work. Errors: raises ETIMEDOUT when a register or the link does not come round. A failed start
   /// leaves a stopped port.
   void start() {
-    if (started_) return;
-    if (!configured_) (void)Steps(device_).run();
-    configured_ = started_ = true;
-    struct StopUnlessUp {
-      Port* port;
-      ~StopUnlessUp() {
-        if (port != nullptr) port->stop();
-      }
-    } guard{this};
+    if (state_ == PortState::kStarted) return;
+    const PortState before = std::exchange(state_, PortState::kStarted);
+    StopUnlessUp guard(*this);
+    if (before == PortState::kReset) (void)Steps(device_).run();
     set_up_rx_ring(device_.bar, kQueue, rx_.ring());
     set_up_tx_ring(device_.bar, kQueue, tx_.ring());
     backend_->enable_bus_master();
@@ -79,16 +76,17 @@ class Port {
     rx_.publish(true);
     enable_rx(device_.bar, config_.promiscuous);
     if (config_.link_deadline > 0_ns) (void)wait_for_link(device_, config_.link_deadline);
-    guard.port = nullptr;
+    guard.up();
   }
 
   /// Ends sending and receiving; every buffer, sent or not, goes back to the pool. The device is reset and ready for
   /// another start(). Takes some 50 ms.
   void stop() noexcept {
-    if (!started_) return;
-    started_ = false;
+    if (state_ != PortState::kStarted) return;
+    state_ = PortState::kReset;
     gather_stats(device_.bar, stats_);
-    quiet_down();
+    Steps(device_).shut_down();
+    backend_->disable_bus_master();  // from here on it cannot reach memory
     rx_.release_all();
     tx_.release_all();
   }
@@ -104,7 +102,7 @@ class Port {
   [[nodiscard]] LinkState link() noexcept { return read_link(device_); }
   /// Cost: 15 MMIO reads.
   [[nodiscard]] PortStats stats() noexcept {
-    if (started_) gather_stats(device_.bar, stats_);
+    if (state_ == PortState::kStarted) gather_stats(device_.bar, stats_);
     PortStats out = stats_;
     out.rx_rejected = rx_.rejected();
     out.rx_no_buffer = rx_.starved();
@@ -113,7 +111,7 @@ class Port {
   /// Cost: 1 MMIO read, 1 write.
   void set_promiscuous(bool on) noexcept {
     config_.promiscuous = on;
-    if (started_) e1000::set_promiscuous(device_.bar, on);
+    if (state_ == PortState::kStarted) e1000::set_promiscuous(device_.bar, on);
   }
   [[nodiscard]] MacAddress mac() const noexcept { return mac_; }
   [[nodiscard]] const std::string& name() const noexcept { return device_.name; }
@@ -164,13 +162,6 @@ class Port {
     return config;
   }
 
-  /// Queues off, device reset, bus mastering off: from here on it cannot reach memory.
-  void quiet_down() noexcept {
-    Steps(device_).shut_down();
-    backend_->disable_bus_master();
-    configured_ = false;
-  }
-
   Backend* backend_;
   BufferPool* pool_;
   Config config_;
@@ -181,8 +172,7 @@ class Port {
   TxQueue<DoorbellIo> tx_;
   MacAddress mac_;
   PortStats stats_;
-  bool configured_ = false;  ///< bring_up has run since the last reset
-  bool started_ = false;
+  PortState state_ = PortState::kReset;
 };
 
 }  // namespace pollux::e1000

@@ -22,7 +22,7 @@ class BringUp {
   /// Afterwards: no DMA, no interrupt, queues off, link on its way. Returns the device's own address.
   /// Pre: bus mastering is off. Errors: raises ETIMEDOUT naming the register, EBUSY. Takes some 20 ms, an X540 120 ms.
   MacAddress run(Media media) {
-    check_presence();
+    reg::check_presence<Status>(device_);
     mask_interrupts();
     stop_queues();
     free_semaphores();
@@ -44,7 +44,7 @@ class BringUp {
   /// Afterwards the device does not touch memory: queues stopped and settled, no DMA outstanding, reset.
   /// Never raises: it runs in destructors.
   void shut_down() noexcept {
-    if (is_gone()) return;  // waiting for it would take seconds
+    if (reg::is_gone<Status>(device_)) return;  // waiting for it would take seconds
     mask_interrupts();
     drain_transmit();
     stop_queues();
@@ -59,16 +59,6 @@ class BringUp {
  private:
   static constexpr reg::Deadline kResetDeadline{.limit = 20_ms, .step = 1_ms};
   static constexpr reg::Deadline kQueueDeadline{.limit = 10_ms, .step = 100_us};
-
-  [[nodiscard]] bool is_gone() const noexcept { return bar_.template read<Status>().bits == ~0u; }
-  void check_presence() {
-    if (!is_gone()) return;
-    raise({.code = ENODEV,
-           .operation = "bring up",
-           .object = device_.name,
-           .where = "STATUS reads all ones",
-           .remedy = "the device is gone or its memory decoding is off"});
-  }
 
   /// Polling only: no cause may interrupt. EICR's read forgets what came before. [linux ixgbe]
   void mask_interrupts() noexcept {

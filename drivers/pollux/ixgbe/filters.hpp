@@ -33,27 +33,25 @@ struct RssConfig {
 /// The address the NVM load left in entry 0; zero when there is none. [82599 4.6.7] Cost: 2 MMIO reads.
 template <reg::RegisterIo Io>
 MacAddress read_mac(reg::Bar<Io> bar) noexcept {
-  const auto low = bar.template read<Ral>(reg::Index{0});
-  const auto high = bar.template read<Rah>(reg::Index{0});
-  return {{low[Ral::byte0], low[Ral::byte1], low[Ral::byte2], low[Ral::byte3], high[Rah::byte4], high[Rah::byte5]}};
+  const std::uint32_t low = bar.template read<Ral>(reg::Index{0})[Ral::address];
+  const std::uint32_t high = bar.template read<Rah>(reg::Index{0})[Rah::address];
+  return MacAddress::from_words(low, high);
 }
 
 /// Receives frames for `mac` through entry i. A live entry is switched off (RAH first) before it changes.
 /// Cost: 5 MMIO writes.
 template <reg::RegisterIo Io>
 void set_receive_address(reg::Bar<Io> bar, std::uint32_t i, const MacAddress& mac) noexcept {
-  const auto& b = mac.bytes;
   bar.write(reg::Index{i}, Rah::av(false));
-  bar.write(reg::Index{i},
-            Ral::byte0.from(b[0]) | Ral::byte1.from(b[1]) | Ral::byte2.from(b[2]) | Ral::byte3.from(b[3]));
+  bar.write(reg::Index{i}, Ral::address.from(mac.low_word()));
   bar.write(reg::Index{2 * i}, Mpsar::bits(1));  // pool 0, the only one
   bar.write(reg::Index{2 * i + 1}, Mpsar::bits(0));
-  bar.write(reg::Index{i}, Rah::byte4.from(b[4]) | Rah::byte5.from(b[5]) | Rah::av(true));
+  bar.write(reg::Index{i}, Rah::address.from(mac.high_word()) | Rah::av(true));
 }
 template <reg::RegisterIo Io>
 void clear_receive_address(reg::Bar<Io> bar, std::uint32_t i) noexcept {
   bar.write(reg::Index{i}, Rah::av(false));
-  bar.write(reg::Index{i}, Ral::byte0(0));
+  bar.write(reg::Index{i}, Ral::address(0));
   bar.write(reg::Index{2 * i}, Mpsar::bits(0));
   bar.write(reg::Index{2 * i + 1}, Mpsar::bits(0));
 }

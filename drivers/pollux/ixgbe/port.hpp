@@ -18,6 +18,7 @@
 #include <pollux/ixgbe/rx.hpp>
 #include <pollux/ixgbe/tx.hpp>
 #include <pollux/net/port.hpp>
+#include <pollux/net/start_stop.hpp>
 
 namespace pollux::ixgbe {
 
@@ -98,7 +99,7 @@ class Port {
     for (std::uint32_t i = 0; i < pools.size(); ++i) add_queue(i, *pools[i]);
     backend_->disable_bus_master();
     mac_ = Steps(device_).run(entry_->media);
-    configured_ = true;
+    state_ = PortState::kConfigured;
   }
   /// With one queue each way.
   Port(Backend& backend, BufferPool& pool, const Config& config = {})
@@ -107,21 +108,16 @@ class Port {
   Port& operator=(const Port&) = delete;
   ~Port() {
     stop();
-    Steps(device_).shut_down();
+    if (state_ != PortState::kReset) Steps(device_).shut_down();
   }
 
   /// Lets the device work. Errors: raises ETIMEDOUT when a queue does not start or the link does not come up (the port
   /// is then stopped).
   void start() {
-    if (started_) return;
-    if (!configured_) (void)Steps(device_).run(entry_->media);
-    configured_ = started_ = true;
-    struct StopUnlessUp {  // a failed start leaves a stopped port
-      Port* port;
-      ~StopUnlessUp() {
-        if (port != nullptr) port->stop();
-      }
-    } guard{this};
+    if (state_ == PortState::kStarted) return;
+    const PortState before = std::exchange(state_, PortState::kStarted);
+    StopUnlessUp guard(*this);
+    if (before == PortState::kReset) (void)Steps(device_).run(entry_->media);
     apply_filters();
     set_up_rss(device_.bar, config_.rss, config_.rx_queues);
     backend_->enable_bus_master();
@@ -130,16 +126,17 @@ class Port {
     for (std::uint32_t i = 0; i < config_.rx_queues; ++i) start_rx_queue(i);
     enable_rx(device_);
     if (config_.link_deadline > 0_ns) (void)wait_for_link(device_, config_.link_deadline, entry_->media);
-    guard.port = nullptr;
+    guard.up();
   }
 
   /// Ends sending and receiving; every buffer, sent or not, goes back to its pool. The device is reset and ready for
   /// another start(). Takes some 20 ms, an X540 110 ms.
   void stop() noexcept {
-    if (!started_) return;
-    started_ = false;
+    if (state_ != PortState::kStarted) return;
+    state_ = PortState::kReset;
     gather_stats(device_.bar, stats_);
-    quiet_down();
+    Steps(device_).shut_down();
+    backend_->disable_bus_master();  // from here on it cannot reach memory
     for (std::uint32_t i = 0; i < config_.rx_queues; ++i) queues_[i].rx().release_all();
     for (std::uint32_t i = 0; i < config_.tx_queues; ++i) queues_[i].tx().release_all();
   }
@@ -160,7 +157,7 @@ class Port {
   [[nodiscard]] LinkState link() noexcept { return read_link(device_); }
   /// Of all queues. Cost: 15 MMIO reads. Threads: rx_rejected and rx_no_buffer are exact while no queue is used.
   [[nodiscard]] PortStats stats() noexcept {
-    if (started_) gather_stats(device_.bar, stats_);
+    if (state_ == PortState::kStarted) gather_stats(device_.bar, stats_);
     PortStats out = stats_;
     for (Queue<DoorbellIo>& q : queues_) {
       out.rx_rejected += q.rx().rejected();
@@ -172,12 +169,12 @@ class Port {
   /// Cost: 1 MMIO write.
   void set_promiscuous(bool on) noexcept {
     config_.promiscuous = on;
-    if (started_) ixgbe::set_promiscuous(device_.bar, on, all_multicast_);
+    if (state_ == PortState::kStarted) ixgbe::set_promiscuous(device_.bar, on, all_multicast_);
   }
   /// Receives every multicast frame. Cost: 1 MMIO write.
   void set_all_multicast(bool on) noexcept {
     all_multicast_ = on;
-    if (started_) ixgbe::set_promiscuous(device_.bar, config_.promiscuous, on);
+    if (state_ == PortState::kStarted) ixgbe::set_promiscuous(device_.bar, config_.promiscuous, on);
   }
   /// Receives frames for these addresses besides the own one and those for these groups; kept over stop and start.
   /// Errors: raises EINVAL for more addresses than the chip has room for. Cost: some 700 MMIO writes.
@@ -187,7 +184,7 @@ class Port {
     }
     unicast_.assign(unicast.begin(), unicast.end());
     multicast_.assign(multicast.begin(), multicast.end());
-    if (started_) apply_filters();
+    if (state_ == PortState::kStarted) apply_filters();
   }
 
   [[nodiscard]] MacAddress mac() const noexcept { return mac_; }
@@ -290,12 +287,6 @@ class Port {
     queues_[i].rx().refill();
     queues_[i].rx().publish(true);
   }
-  /// Queues off, device reset, bus mastering off: from here on it cannot reach memory.
-  void quiet_down() noexcept {
-    Steps(device_).shut_down();
-    backend_->disable_bus_master();
-    configured_ = false;
-  }
 
   Backend* backend_;
   Config config_;
@@ -309,8 +300,7 @@ class Port {
   std::vector<MacAddress> multicast_;
   PortStats stats_;
   bool all_multicast_ = false;
-  bool configured_ = false;  ///< bring_up has run since the last reset
-  bool started_ = false;
+  PortState state_ = PortState::kReset;
 };
 
 }  // namespace pollux::ixgbe

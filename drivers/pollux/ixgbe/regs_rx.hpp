@@ -74,21 +74,17 @@ struct Mta : Register<Mta, Access::kReadWrite, Run{.offset = 0x05200, .count = 1
 struct Ral : Register<Ral, Access::kReadWrite, Run{.offset = 0x05400, .count = 16, .stride = 8},
                       Run{.offset = 0x0A280, .count = 112, .stride = 8}> {
   static constexpr const char* kName = "RAL";
-  static constexpr Field<Ral, 7, 0, std::uint8_t> byte0{};
-  static constexpr Field<Ral, 15, 8, std::uint8_t> byte1{};
-  static constexpr Field<Ral, 23, 16, std::uint8_t> byte2{};
-  static constexpr Field<Ral, 31, 24, std::uint8_t> byte3{};
-  POLLUX_FIELDS(byte0, byte1, byte2, byte3);
+  static constexpr Field<Ral, 31, 0> address{};
+  POLLUX_FIELDS(address);
 };
 
 /// RAH[n] - Receive Address High: MAC bytes 4 and 5 [linux ixgbe]
 struct Rah : Register<Rah, Access::kReadWrite, Run{.offset = 0x05404, .count = 16, .stride = 8},
                       Run{.offset = 0x0A284, .count = 112, .stride = 8}> {
   static constexpr const char* kName = "RAH";
-  static constexpr Field<Rah, 7, 0, std::uint8_t> byte4{};
-  static constexpr Field<Rah, 15, 8, std::uint8_t> byte5{};
+  static constexpr Field<Rah, 15, 0> address{};
   static constexpr Field<Rah, 31, 31, bool> av{};  ///< this entry is valid
-  POLLUX_FIELDS(byte4, byte5, av);
+  POLLUX_FIELDS(address, av);
 };
 
 /// PSRTYPE[n] - Packet Split Receive Type, by pool [linux ixgbe]

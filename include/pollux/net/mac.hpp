@@ -18,6 +18,19 @@ struct MacAddress {
   [[nodiscard]] constexpr bool is_zero() const noexcept { return *this == MacAddress{}; }
   [[nodiscard]] static constexpr MacAddress broadcast() noexcept { return {{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}}; }
 
+  /// As receive-address registers and NVMs hold it: bytes 0 to 3 in `low`, 4 and 5 in bits 15:0 of `high`, the earlier
+  /// one in the lower bits. The rest of `high` is ignored here and 0 there.
+  [[nodiscard]] static constexpr MacAddress from_words(std::uint32_t low, std::uint32_t high) noexcept {
+    const std::uint64_t both = low | std::uint64_t{high} << 32;
+    MacAddress out;
+    for (std::size_t i = 0; i < 6; ++i) out.bytes[i] = static_cast<std::uint8_t>(both >> (8 * i));
+    return out;
+  }
+  [[nodiscard]] constexpr std::uint32_t low_word() const noexcept {
+    return bytes[0] | std::uint32_t{bytes[1]} << 8 | std::uint32_t{bytes[2]} << 16 | std::uint32_t{bytes[3]} << 24;
+  }
+  [[nodiscard]] constexpr std::uint32_t high_word() const noexcept { return bytes[4] | std::uint32_t{bytes[5]} << 8; }
+
   [[nodiscard]] std::string to_string() const {
     constexpr std::string_view kDigits = "0123456789abcdef";
     std::string out;

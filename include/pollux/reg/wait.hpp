@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Device: a register window with a clock and a name; wait_until: the only way a driver waits, always with a deadline.
+// Device: a register window with a clock and a name, and whether it is there; wait_until: the only way a driver waits,
+// always with a deadline.
 #pragma once
 #include <string>
 
@@ -21,6 +22,23 @@ struct Deadline {
   Nanos limit;         ///< give up after this long
   Nanos step = 10_us;  ///< between two looks
 };
+
+/// Whether a read of R gives all ones, as nobody answers it: the device is gone, or its memory decoding is off.
+/// Pre: R has a bit that always reads as zero. Cost: 1 MMIO read.
+template <Readable R, RegisterIo Io, Clock C>
+[[nodiscard]] bool is_gone(const Device<Io, C>& device) noexcept {
+  return device.bar.template read<R>().bits == ~0u;
+}
+/// The first step of every bring-up. Errors: raises ENODEV when the device is gone. Cost: 1 MMIO read.
+template <Readable R, RegisterIo Io, Clock C>
+void check_presence(const Device<Io, C>& device) {
+  if (!is_gone<R>(device)) return;
+  raise({.code = ENODEV,
+         .operation = "bring up",
+         .object = device.name,
+         .where = text::cat(R::kName, " reads all ones"),
+         .remedy = "the device is gone or its memory decoding is off"});
+}
 
 /// Looks at `sample()` until it is true or the deadline passes; looks once more after the deadline, so a descheduled
 /// caller never reports a time-out it has not seen. Cost: one sample per step.
