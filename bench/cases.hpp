@@ -68,7 +68,7 @@ inline std::uint32_t fill(pollux::PacketBurst& burst, const FrameStream& stream,
 /// Receives until every frame sent is accounted for, or patience ends.
 template <class P>
 void collect(P& port, Checker& checker, std::uint64_t sent, std::uint64_t patience) noexcept {
-  for (Patience left(patience); checker.expected() < sent && !left.over();) {
+  for (Patience left(patience); checker.accounted() < sent && !left.over();) {
     let_device_work(port);
     pollux::Burst<32> in(port.pool());
     if (port.rx_burst(in) == 0) continue;
@@ -127,13 +127,13 @@ void ping_pong(P& port, const Pass& pass, Shared&, Outcome& out) noexcept {
     const std::uint64_t start = pollux::Tsc::fenced();
     while (!frame.empty() && !left.over()) port.tx_burst(frame);
     let_device_work(port);
-    while (checker.expected() <= sent && !left.over()) {
+    while (checker.accounted() <= sent && !left.over()) {
       let_device_work(port);
       pollux::Burst<8> in(port.pool());
       port.rx_burst(in);
       for (const pollux::Packet& packet : in) checker.check(packet);
     }
-    if (checker.expected() <= sent) break;
+    if (checker.accounted() <= sent) break;
     out.receive.record(pollux::Tsc::fenced() - start);
   }
   out.elapsed = pollux::Tsc::now() - begin;
@@ -174,7 +174,7 @@ template <class P>
 void receive(P& port, const Pass& pass, Shared& shared, Outcome& out) noexcept {
   Checker checker(*pass.stream);
   std::uint64_t begin = 0;
-  for (Patience left(pass.patience); checker.expected() < pass.count && !left.over();) {
+  for (Patience left(pass.patience); checker.accounted() < pass.count && !left.over();) {
     let_device_work(port);
     pollux::Burst<kMaxBurst> in(port.pool(), pass.burst);
     std::uint32_t n = 0;
@@ -184,7 +184,7 @@ void receive(P& port, const Pass& pass, Shared& shared, Outcome& out) noexcept {
     out.receive.record(ticks / n);
     out.frames += n;
     for (const pollux::Packet& packet : in) checker.check(packet);
-    shared.measured_received.store(checker.expected(), std::memory_order_release);
+    shared.measured_received.store(checker.accounted(), std::memory_order_release);
     left.progress();
   }
   out.elapsed = begin == 0 ? 0 : pollux::Tsc::now() - begin;

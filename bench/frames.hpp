@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -13,17 +14,19 @@
 
 namespace bench {
 
-/// What a receiver saw. All but `good` and `foreign` must be zero for a run to pass.
+/// What a receiver saw. `lost`, `repeated` and `damaged` must be zero for a run to pass.
 struct Verdict {
   std::uint64_t good = 0;
   std::uint64_t lost = 0;
-  std::uint64_t repeated = 0;  ///< duplicated, or arrived out of order
+  std::uint64_t repeated = 0;  ///< duplicated, or arrived later than the stream allows
   std::uint64_t damaged = 0;
+  std::uint64_t late = 0;     ///< arrived, behind a frame sent after it, in a stream that allows it
   std::uint64_t foreign = 0;  ///< not ours: what the kernel or others sent on the wire
 
   [[nodiscard]] bool clean() const noexcept { return lost == 0 && repeated == 0 && damaged == 0; }
   Verdict& operator+=(const Verdict& o) noexcept {
-    good += o.good, lost += o.lost, repeated += o.repeated, damaged += o.damaged, foreign += o.foreign;
+    good += o.good, lost += o.lost, repeated += o.repeated, damaged += o.damaged;
+    late += o.late, foreign += o.foreign;
     return *this;
   }
 };
@@ -40,10 +43,13 @@ class FrameStream {
   /// Length of frame n without FCS [bytes].
   [[nodiscard]] virtual std::uint16_t length(std::uint64_t n) const noexcept = 0;
   virtual void write(std::uint64_t n, std::byte* to) const noexcept = 0;
-  /// The number that a received frame claims, counted from `expected`; false: not a frame of this stream.
-  [[nodiscard]] virtual bool identify(std::span<const std::byte> frame, std::uint64_t expected,
+  /// The number that a received frame claims; where frames carry none, the first from `from` on that it can be. False:
+  /// not a frame of this stream.
+  [[nodiscard]] virtual bool identify(std::span<const std::byte> frame, std::uint64_t from,
                                       std::uint64_t& number) const noexcept = 0;
   [[nodiscard]] virtual bool matches(std::span<const std::byte> frame, std::uint64_t number) const noexcept = 0;
+  /// How many frames may overtake one before it counts as lost; at most Checker::kReach.
+  [[nodiscard]] virtual std::uint32_t reorder() const noexcept { return 0; }
 };
 
 /// Frames of one size with the sequence number and a payload that changes with it. With EtherType 0x88A4 the payload
@@ -172,13 +178,13 @@ class ReplayedStream final : public FrameStream {
     std::memcpy(to, frame(n).data(), frame(n).size());
   }
   /// Frames carry no number: a frame is the expected one, one of those soon after it, or not ours.
-  [[nodiscard]] bool identify(std::span<const std::byte> got, std::uint64_t expected,
+  [[nodiscard]] bool identify(std::span<const std::byte> got, std::uint64_t from,
                               std::uint64_t& number) const noexcept override {
-    for (std::uint64_t n = expected; n < expected + frames_.size(); ++n) {
+    for (std::uint64_t n = from; n < from + frames_.size(); ++n) {
       number = n;
       if (matches(got, n)) return true;
     }
-    number = expected;  // damaged, if it came from one of the capture's stations
+    number = from;  // damaged, if it came from one of the capture's stations
     return std::any_of(frames_.begin(), frames_.end(), [&](const auto& f) {
       return got.size() >= 12 &&
              (std::memcmp(got.data() + 6, f.data() + 6, 6) == 0 || std::memcmp(got.data(), f.data() + 6, 6) == 0);
@@ -192,25 +198,34 @@ class ReplayedStream final : public FrameStream {
     return as_sent ||
            (std::memcmp(got.data(), want.data() + 6, 6) == 0 && std::memcmp(got.data() + 6, want.data(), 6) == 0);
   }
+  /// A kernel keeps the order of a flow, not that of all frames: fq_codel takes turns between the flows that wait for a
+  /// busy NIC, and packet sockets get frames of protocols that the kernel does not speak (EtherCAT) after those that it
+  /// does (IP) of one NAPI batch.
+  [[nodiscard]] std::uint32_t reorder() const noexcept override { return kReorder; }
   [[nodiscard]] std::size_t count() const noexcept { return frames_.size(); }
 
  private:
+  static constexpr std::uint32_t kReorder = 255;  ///< as many as may be under way (kWindow), less one
   [[nodiscard]] const std::vector<std::byte>& frame(std::uint64_t n) const noexcept {
     return frames_[n % frames_.size()];
   }
   std::vector<std::vector<std::byte>> frames_;
 };
 
-/// Checks the frames of one stream in their order of arrival.
+/// Checks the frames of one stream as they arrive. Every frame is accounted for once: good, damaged or lost.
 class Checker {
  public:
-  explicit Checker(const FrameStream& stream) noexcept : stream_(&stream) {}
+  static constexpr std::uint32_t kReach = 255;  ///< the most that FrameStream::reorder may say
+
+  explicit Checker(const FrameStream& stream) noexcept : stream_(&stream), reorder_(stream.reorder()) {}
 
   /// Returns whether the frame belongs to the stream (and so counts for flow control).
   bool check(const pollux::Packet& packet) noexcept {
     const std::span<const std::byte> frame = packet.bytes();
     std::uint64_t number = 0;
-    if (!stream_->identify(frame, expected_, number)) {
+    bool ours = stream_->identify(frame, expected_, number);
+    while (ours && overtook(number)) ours = stream_->identify(frame, number + 1, number);
+    if (!ours) {
       ++verdict_.foreign;
       return false;
     }
@@ -218,8 +233,11 @@ class Checker {
       ++verdict_.repeated;
       return true;
     }
-    verdict_.lost += number - expected_;
-    expected_ = number + 1;
+    verdict_.late += number < newest_;
+    newest_ = std::max(newest_, number);
+    if (number - expected_ > reorder_) give_up_before(number - reorder_);
+    overtaken_.set(number - expected_);
+    while (overtaken_.test(0)) step();
     if (stream_->matches(frame, number)) {
       ++verdict_.good;
     } else {
@@ -227,18 +245,34 @@ class Checker {
     }
     return true;
   }
-  /// How many frames of the stream have arrived or are known to be lost.
-  [[nodiscard]] std::uint64_t expected() const noexcept { return expected_; }
+  /// How many frames have arrived or are known to be lost.
+  [[nodiscard]] std::uint64_t accounted() const noexcept { return verdict_.good + verdict_.damaged + verdict_.lost; }
   /// The verdict once `sent` frames were sent and no more will come.
   [[nodiscard]] Verdict finish(std::uint64_t sent) const noexcept {
     Verdict out = verdict_;
-    if (sent > expected_) out.lost += sent - expected_;
+    if (sent > accounted()) out.lost += sent - accounted();
     return out;
   }
+  /// The verdict on a stream of which nobody knows how many frames were sent.
+  [[nodiscard]] const Verdict& verdict() const noexcept { return verdict_; }
 
  private:
+  /// Whether this frame is one that arrived before the expected one.
+  [[nodiscard]] bool overtook(std::uint64_t number) const noexcept {
+    return number >= expected_ && number - expected_ <= kReach && overtaken_.test(number - expected_);
+  }
+  void step() noexcept { overtaken_ >>= 1, ++expected_; }
+  void give_up_before(std::uint64_t number) noexcept {
+    for (; overtaken_.any() && expected_ != number; step()) verdict_.lost += !overtaken_.test(0);
+    verdict_.lost += number - expected_;
+    expected_ = number;
+  }
+
   const FrameStream* stream_;
-  std::uint64_t expected_ = 0;
+  std::uint32_t reorder_;
+  std::uint64_t expected_ = 0;  ///< all before this one are accounted for
+  std::uint64_t newest_ = 0;
+  std::bitset<kReach + 1> overtaken_;  ///< bit n: frame expected_ + n has arrived; bit 0 is never set between calls
   Verdict verdict_;
 };
 

@@ -30,6 +30,7 @@ struct Shared {
 
 /// Frames that may be under way between the two sides: bounded, so that a full queue anywhere is not a lost frame.
 inline constexpr std::uint64_t kWindow = 256;
+static_assert(kWindow <= Checker::kReach + 1, "a frame that was overtaken by all others under way still counts");
 
 /// A model's turn, outside of anything measured; nothing for ports that move by themselves.
 template <class P>
@@ -127,9 +128,9 @@ class Peer {
       pollux::Burst<64> in(port.pool());
       port.rx_burst(in);
       for (const pollux::Packet& packet : in) checker.check(packet);
-      shared_.peer_received.store(checker.expected(), std::memory_order_release);
+      shared_.peer_received.store(checker.accounted(), std::memory_order_release);
     }
-    verdict_ = checker.finish(checker.expected());
+    verdict_ = checker.verdict();
   }
 
   template <class P>
@@ -140,7 +141,7 @@ class Peer {
       pollux::Burst<64> back(port.pool());
       port.rx_burst(back);
       for (const pollux::Packet& packet : back) returned.check(packet);
-      shared_.peer_received.store(returned.expected(), std::memory_order_release);
+      shared_.peer_received.store(returned.accounted(), std::memory_order_release);
 
       const std::uint64_t arrived = shared_.measured_received.load(std::memory_order_acquire);
       pollux::Burst<16> out(port.pool());
@@ -156,7 +157,7 @@ class Peer {
       port.reclaim();
       shared_.peer_sent.store(sent, std::memory_order_release);
     }
-    verdict_ = returned.finish(returned.expected());
+    verdict_ = returned.verdict();
   }
 
   static constexpr std::uint32_t kMoved = ~0u;

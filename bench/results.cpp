@@ -148,6 +148,7 @@ std::string Results::verdicts() const {
     const Verdict& v = f.verdict;
     fmt::format_to(std::back_inserter(out), "  {:<24}{} good, {} lost, {} repeated or out of order, {} damaged", f.port,
                    v.good, v.lost, v.repeated, v.damaged);
+    if (v.late != 0) fmt::format_to(std::back_inserter(out), ", {} overtaken by frames of other flows", v.late);
     if (v.foreign != 0) fmt::format_to(std::back_inserter(out), " ({} foreign frames ignored)", v.foreign);
     if (f.overruns != 0) fmt::format_to(std::back_inserter(out), "; {} cycles began late", f.overruns);
     if (f.syscalls_per_packet >= 0) {
@@ -186,10 +187,10 @@ void Results::write_json(const std::string& path, const std::vector<std::string>
   }
   for (const PortFacts& f : facts_) {
     const Key whole{.case_name = "all", .direction = "all", .frame_bytes = 0, .burst = 0};
-    for (const auto& [metric, value] :
-         {std::pair{"good", f.verdict.good}, std::pair{"lost", f.verdict.lost},
-          std::pair{"repeated", f.verdict.repeated}, std::pair{"damaged", f.verdict.damaged},
-          std::pair{"foreign", f.verdict.foreign}, std::pair{"overruns", f.overruns}}) {
+    for (const auto& [metric, value] : {std::pair{"good", f.verdict.good}, std::pair{"lost", f.verdict.lost},
+                                        std::pair{"repeated", f.verdict.repeated},
+                                        std::pair{"damaged", f.verdict.damaged}, std::pair{"late", f.verdict.late},
+                                        std::pair{"foreign", f.verdict.foreign}, std::pair{"overruns", f.overruns}}) {
       entry(whole, f.port, metric, "frames", static_cast<double>(value));
     }
     if (f.syscalls_per_packet >= 0) entry(whole, f.port, "system_calls", "1/packet", f.syscalls_per_packet);

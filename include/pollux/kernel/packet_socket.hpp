@@ -36,8 +36,12 @@ struct PacketSocketConfig {
 /// Receives everything that arrives at the interface (not what the machine itself sends there), sends whole frames.
 /// With generic receive offload on, the kernel hands over TCP segments joined, and too long ones are rejected; to get
 /// frames as they were on the wire: ethtool -K IF gro off.
-/// Pre: the interface is up; CAP_NET_RAW; pool buffers hold the interface's largest frame and outlive the port.
-/// Threads: one, that of the pool. Cost: one system call per packet sent or received, and one per empty look.
+/// Order: kept within a flow only. On the way out fq_codel takes turns between flows while the NIC is busy, and drops
+/// frames that waited more than 5 ms without telling (qdisc_bypass avoids both, and so does tc qdisc replace dev IF
+/// root pfifo); of one NAPI batch, frames that only packet sockets want (EtherCAT) come after those that the kernel has
+/// a protocol for (IP), unless net.core.gro_normal_batch is 1. Pre: the interface is up; CAP_NET_RAW; pool buffers hold
+/// the interface's largest frame and outlive the port. Threads: one, that of the pool. Cost: one system call per packet
+/// sent or received, and one per empty look.
 class PacketSocket {
  public:
   /// Errors: raises when the interface is absent or down, or the right to raw sockets is missing.
