@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who uses a device now: the machine's network, or processes that hold its nodes."""
+import dataclasses
+import os
+import socket
+
+from pollux_tools.pci import PciSysfs
+
+UP = 1 << 0  # IFF_UP
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    pid: int
+    command: str
+    node: str
+
+    def __str__(self):
+        return f"process {self.pid} ({self.command})"
+
+
+def is_up(machine, interface):
+    return bool((machine.number(f"/sys/class/net/{interface}/flags") or 0) & UP)
+
+
+def interface_uses(machine, interface):
+    """What the machine would lose with this interface, in words; empty when nothing."""
+    return [*_routes(machine, interface), *_addresses(machine, interface), *_stacked(machine, interface),
+            *_packet_sockets(machine, interface)]
+
+
+def _routes(machine, interface):
+    """Link-local, multicast and the kernel's local routes are not what a machine hangs on."""
+    for line in machine.lines("/proc/net/route")[1:]:
+        name, destination, _, _, _, _, _, mask = line.split()[:8]
+        if name == interface:
+            yield "the default route" if mask == "00000000" else f"the route to {_ipv4(destination)}/{_bits(mask)}"
+    for line in machine.lines("/proc/net/ipv6_route"):
+        destination, bits, *_, flags, name = line.split()
+        local, reject = 0x80000000, 0x200
+        if name != interface or int(flags, 16) & (local | reject) or destination.startswith(("fe80", "ff")):
+            continue
+        yield "the default IPv6 route" if bits == "00" else f"the route to {_ipv6(destination)}/{int(bits, 16)}"
+
+
+def _addresses(machine, interface):
+    if address := machine.ipv4_address(interface):
+        yield f"the address {address}"
+    for line in machine.lines("/proc/net/if_inet6"):
+        address, _, _, _, _, name = line.split()
+        if name == interface and not address.startswith("fe80"):
+            yield f"the address {_ipv6(address)}"
+
+
+def _stacked(machine, interface):
+    """Bond, bridge or team above it; VLANs, macvlans."""
+    for name in machine.names_in(f"/sys/class/net/{interface}"):
+        if name.startswith("upper_"):
+            yield f"{name.removeprefix('upper_')} on top of it"
+
+
+def _packet_sockets(machine, interface):
+    index = machine.read(f"/sys/class/net/{interface}/ifindex")
+    sockets = [line.split() for line in machine.lines("/proc/net/packet")[1:]]
+    if index and any(len(fields) > 4 and fields[4] == index for fields in sockets):
+        yield "a packet socket"
+
+
+def _ipv4(text):
+    return socket.inet_ntoa(int(text, 16).to_bytes(4, "little"))
+
+
+def _bits(mask):
+    return int(mask, 16).bit_count()
+
+
+def _ipv6(text):
+    return socket.inet_ntop(socket.AF_INET6, bytes.fromhex(text))
+
+
+def device_nodes(machine, function):
+    """The nodes through which a process drives a function that is bound to a userspace driver."""
+    path = PciSysfs.device_path(function.bdf)
+    nodes = []
+    if function.on_vfio and function.iommu_group is not None:
+        nodes.append(f"/dev/vfio/{'noiommu-' if function.noiommu else ''}{function.iommu_group}")
+    nodes += [f"/dev/vfio/devices/{name}" for name in machine.names_in(f"{path}/vfio-dev")]
+    nodes += [f"/dev/{name}" for name in machine.names_in(f"{path}/uio")]
+    return [node for node in nodes if machine.exists(node)]
+
+
+def device_holders(machine, function):
+    """The processes that have a node of the device, or a BAR below /sys, open or mapped."""
+    nodes = set(device_nodes(machine, function))
+    bars = machine.real_path(PciSysfs.device_path(function.bdf)) + "/resource"
+    found = {}
+    for pid in filter(str.isdigit, machine.names_in("/proc")):
+        for name in _files_of(machine, pid):
+            if name in nodes or name.startswith(bars):
+                found.setdefault(int(pid), Holder(int(pid), machine.read(f"/proc/{pid}/comm") or "?", name))
+    return [holder for _, holder in sorted(found.items())]
+
+
+def _files_of(machine, pid):
+    for fd in machine.names_in(f"/proc/{pid}/fd"):
+        try:
+            yield os.readlink(machine.path(f"/proc/{pid}/fd/{fd}"))
+        except OSError:
+            pass
+    for line in machine.lines(f"/proc/{pid}/maps"):
+        yield line[line.find("/"):] if "/" in line else ""
