@@ -42,4 +42,9 @@ with tempfile.TemporaryDirectory() as folder:
     foreign = [p for p in pathlib.Path(folder).rglob("*.hpp") if "pollux" not in p.parts]
     if foreign:
         sys.exit(f"installed outside pollux/: {foreign}")
+    for tool in ("pollux-devbind", "pollux-doctor"):
+        program = next(pathlib.Path(folder).rglob(f"bin/{tool}"))
+        ran = subprocess.run([str(program), "--json"], capture_output=True, text=True)
+        if ran.stderr or ran.returncode not in (0, 1, 2) or "headers are not where" in ran.stdout:
+            sys.exit(f"unexpected: {tool} exit {ran.returncode}: {ran.stdout}{ran.stderr}")
 print("installed, built and run")

@@ -28,6 +28,7 @@ class FakeKernel(Machine):
         self.refuse, self.loadable, self.knows, self.loaded = {}, {}, {}, []
         self.addresses, self.owners, self.chown_fails = {}, {}, False
         self.vfio_numbers = 0
+        self.memlock, self.wakeup = 8 << 20, None
         for place in ("bus/pci/devices", "bus/pci/drivers", "class/net", "kernel/iommu_groups"):
             (self.file("/sys") / place).mkdir(parents=True)
         for place in ("/proc/net", "/dev/vfio", "/run"):
@@ -59,10 +60,11 @@ class FakeKernel(Machine):
 
     def add_device(self, bdf, device_id="8086:10d3", class_code="0x020000", group=None, driver=None, interface=None):
         real = f"/sys/devices/pci0000:00/{bdf}"
-        vendor, device = device_id.split(":")
+        vendor, device = device_id.upper().split(":")
+        modalias = f"pci:v0000{vendor}d0000{device}sv00008086sd0000A01Fbc02sc00i00"
         for name, text in (("vendor", f"0x{vendor}"), ("device", f"0x{device}"), ("class", class_code),
                            ("numa_node", "-1"), ("driver_override", "(null)"),
-                           ("modalias", f"pci:v0000{vendor.upper()}d0000{device.upper()}sv00008086sd0000A01Fbc02sc00i00")):
+                           ("modalias", modalias)):
             self.put(f"{real}/{name}", text)
         self.link(f"{PCI}/devices/{bdf}", real)
         if group is not None:
@@ -218,6 +220,15 @@ class FakeKernel(Machine):
         if self.chown_fails in (True, name):
             raise PermissionError(errno.EPERM, "no")
         self.owners[name] = (uid, gid)
+
+    def user_name(self):
+        return "root" if self.root_user else "alice"
+
+    def memlock_limit(self):
+        return self.memlock
+
+    def wakeup_limit(self):
+        return self.wakeup
 
     def ipv4_address(self, interface):
         return self.addresses.get(interface)

@@ -5,6 +5,8 @@ Reads never raise: what is absent or forbidden is None or empty. Writes raise OS
 """
 import fcntl
 import os
+import pwd
+import resource
 import socket
 import struct
 import subprocess
@@ -35,6 +37,14 @@ class Machine:
 
     def lines(self, name):
         return (self.read(name) or "").splitlines()
+
+    def read_bytes(self, name, count):
+        """The first bytes of a file, possibly fewer than `count`; none when it cannot be read."""
+        try:
+            with open(self.path(name), "rb") as file:
+                return file.read(count)
+        except OSError:
+            return b""
 
     def number(self, name):
         """A file's number, as C reads it (0x.. is hexadecimal); None when there is none."""
@@ -76,6 +86,22 @@ class Machine:
 
     def user_id(self):
         return os.geteuid()
+
+    def user_name(self):
+        try:
+            return pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            return str(os.getuid())
+
+    def memlock_limit(self):
+        """How much memory the calling user may lock [bytes]; None: any."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        return None if limit == resource.RLIM_INFINITY else limit
+
+    def wakeup_limit(self):
+        """What /dev/cpu_dma_latency is held at by whoever holds it [us]; None when not known."""
+        value = self.read_bytes("/dev/cpu_dma_latency", 4)
+        return int.from_bytes(value, "little", signed=True) if len(value) == 4 else None
 
     def release(self):
         """The running kernel's version."""

@@ -2,11 +2,17 @@
 """Who uses a device now: the machine's network, or processes that hold its nodes."""
 import dataclasses
 import os
+import re
 import socket
 
 from pollux_tools.pci import PciSysfs
 
 UP = 1 << 0  # IFF_UP
+# Lines of /proc/net: route, ipv6_route, if_inet6 [linux net/ipv4/fib_trie.c, net/ipv6/route.c, net/ipv6/addrconf.c].
+ROUTE = re.compile(r"(\S+)\s+([0-9A-F]{8})\s+(?:\S+\s+){5}([0-9A-F]{8})\s.*")
+ROUTE6 = re.compile(r"([0-9a-f]{32}) ([0-9a-f]{2}) (?:\S+ +){6}([0-9a-f]{8}) +(\S+)")
+ADDRESS6 = re.compile(r"([0-9a-f]{32}) (?:\S+ +){4}(\S+)")
+ROUTE6_LOCAL, ROUTE6_REJECT = 0x80000000, 0x200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,23 +37,19 @@ def interface_uses(machine, interface):
 
 def _routes(machine, interface):
     """Link-local, multicast and the kernel's local routes are not what a machine hangs on."""
-    for line in machine.lines("/proc/net/route")[1:]:
-        name, destination, _, _, _, _, _, mask = line.split()[:8]
+    for name, destination, mask in _matches(machine, "/proc/net/route", ROUTE):
         if name == interface:
             yield "the default route" if mask == "00000000" else f"the route to {_ipv4(destination)}/{_bits(mask)}"
-    for line in machine.lines("/proc/net/ipv6_route"):
-        destination, bits, *_, flags, name = line.split()
-        local, reject = 0x80000000, 0x200
-        if name != interface or int(flags, 16) & (local | reject) or destination.startswith(("fe80", "ff")):
-            continue
-        yield "the default IPv6 route" if bits == "00" else f"the route to {_ipv6(destination)}/{int(bits, 16)}"
+    for destination, bits, flags, name in _matches(machine, "/proc/net/ipv6_route", ROUTE6):
+        own = int(flags, 16) & (ROUTE6_LOCAL | ROUTE6_REJECT) or destination.startswith(("fe80", "ff"))
+        if name == interface and not own:
+            yield "the default IPv6 route" if bits == "00" else f"the route to {_ipv6(destination)}/{int(bits, 16)}"
 
 
 def _addresses(machine, interface):
     if address := machine.ipv4_address(interface):
         yield f"the address {address}"
-    for line in machine.lines("/proc/net/if_inet6"):
-        address, _, _, _, _, name = line.split()
+    for address, name in _matches(machine, "/proc/net/if_inet6", ADDRESS6):
         if name == interface and not address.startswith("fe80"):
             yield f"the address {_ipv6(address)}"
 
@@ -64,6 +66,10 @@ def _packet_sockets(machine, interface):
     sockets = [line.split() for line in machine.lines("/proc/net/packet")[1:]]
     if index and any(len(fields) > 4 and fields[4] == index for fields in sockets):
         yield "a packet socket"
+
+
+def _matches(machine, file, pattern):
+    return [match.groups() for line in machine.lines(file) if (match := pattern.fullmatch(line.strip()))]
 
 
 def _ipv4(text):
