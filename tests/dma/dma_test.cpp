@@ -255,7 +255,7 @@ TEST(DescRing, StartsZeroedAndIsClearedWhole) {
 
 class BookkeepingDomain final : public DmaDomain {
  public:
-  explicit BookkeepingDomain(bool iommu) : iommu_(iommu) {}
+  explicit BookkeepingDomain(bool iommu, std::size_t granule = 4096) : iommu_(iommu), granule_(granule) {}
 
   [[nodiscard]] Result<BusAddr> try_map(std::byte* memory, std::size_t bytes) override {
     if (refuse) return Failure{.code = ENOSPC, .operation = "map", .object = "test", .where = {}, .remedy = {}};
@@ -275,7 +275,7 @@ class BookkeepingDomain final : public DmaDomain {
     }
   }
   [[nodiscard]] bool translates() const noexcept override { return iommu_; }
-  [[nodiscard]] std::size_t granule() const noexcept override { return 4096; }
+  [[nodiscard]] std::size_t granule() const noexcept override { return granule_; }
   [[nodiscard]] std::string_view name() const noexcept override { return "bookkeeping"; }
 
   std::map<std::uint64_t, std::pair<std::byte*, std::size_t>> mapped;
@@ -285,6 +285,7 @@ class BookkeepingDomain final : public DmaDomain {
 
  private:
   bool iommu_;
+  std::size_t granule_;
   std::uint64_t next_ = 0x7'0000'0000;
 };
 
@@ -355,6 +356,32 @@ TEST_F(DmaMemory, IsWholeZeroedPagesMappedForTheDomain) {
     EXPECT_EQ(resident[0] & resident[1] & 1, 1);
   }
   EXPECT_TRUE(domain.mapped.empty());
+}
+
+TEST_F(DmaMemory, IsWholeGranulesOfADomainWhoseGranuleIsLargerThanAPage) {
+  for (const std::size_t granule : {std::size_t{8192}, std::size_t{65536}, std::size_t{4} << 20}) {
+    BookkeepingDomain domain(true, granule);
+    for (const std::size_t bytes : {std::size_t{1}, granule - 1, granule, granule + 1}) {
+      const std::size_t before = shared_mappings();
+      const DmaRegion region = DmaRegion::allocate(domain, bytes, PagePreference::kOrdinary);
+      EXPECT_EQ(region.size(), dma::round_up(bytes, granule));
+      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(region.data()) % granule, 0u);
+      EXPECT_EQ(region.page_bytes(), 4096u);
+      EXPECT_EQ(domain.mapped.begin()->second, std::pair(region.data(), region.size()));
+      EXPECT_EQ(shared_mappings(), before + 1);
+      region.data()[region.size() - 1] = std::byte{1};
+    }
+    EXPECT_TRUE(domain.mapped.empty());
+    EXPECT_EQ(domain.wrong_unmaps, 0);
+  }
+}
+
+TEST_F(DmaMemory, ThatFellBackToOrdinaryPagesIsWholeGranulesToo) {
+  seam::no_hugepages = true;
+  BookkeepingDomain domain(true, 65536);
+  const DmaRegion region = DmaRegion::allocate(domain, 70000);
+  EXPECT_EQ(region.size(), 131072u);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(region.data()) % 65536, 0u);
 }
 
 TEST_F(DmaMemory, IsUnmappedFromTheDomainExactlyOnceBeforeItGoes) {
@@ -498,6 +525,20 @@ TEST_F(DmaMemory, OfAnExhaustedPoolIsGivenAsFarAsItGoes) {
   pool.give({ids.data(), 5});
   EXPECT_EQ(pool.take({ids.data(), 1}), 1u);
   pool.give({ids.data(), 1});
+}
+
+TEST_F(DmaMemory, OfAPoolMayBeAskedForNothing) {  // an empty span may have no address: UBSan watches
+  HostDomain host;
+  BufferPool pool(host, 2, 64, kOrdinary);
+  EXPECT_EQ(pool.take({}), 0u);
+  pool.give({});
+  EXPECT_EQ(pool.free_count(), 2u);
+  std::array<std::uint32_t, 2> ids{};
+  ASSERT_EQ(pool.take(ids), 2u);
+  EXPECT_EQ(pool.take({}), 0u);
+  pool.give(ids);
+  pool.give({});
+  EXPECT_EQ(pool.free_count(), 2u);
 }
 
 #ifndef NDEBUG

@@ -33,6 +33,17 @@ class Mapping {
     return Mapping(at, bytes);
   }
 
+  /// Gives all but [offset, offset + bytes) back to the kernel. Pre: whole pages within the mapping, bytes > 0.
+  /// Cost: up to two system calls.
+  void narrow_to(std::size_t offset, std::size_t bytes) noexcept {
+    std::byte* const begin = data() + offset;
+    std::byte* const end = data() + bytes_;
+    if (offset > 0) sys::munmap(data(), offset);
+    if (begin + bytes < end) sys::munmap(begin + bytes, static_cast<std::size_t>(end - begin) - bytes);
+    address_ = begin;
+    bytes_ = bytes;
+  }
+
   [[nodiscard]] std::byte* data() const noexcept { return static_cast<std::byte*>(address_); }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_; }  ///< [bytes]
   explicit operator bool() const noexcept { return address_ != nullptr; }

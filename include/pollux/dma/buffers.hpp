@@ -23,13 +23,13 @@ class BufferStore {
     const auto wanted = static_cast<std::uint32_t>(ids.size());
     const std::uint32_t n = wanted < free_count_ ? wanted : free_count_;
     free_count_ -= n;
-    __builtin_memcpy(ids.data(), free_ + free_count_, n * sizeof(std::uint32_t));
+    if (n > 0) __builtin_memcpy(ids.data(), free_ + free_count_, n * sizeof(std::uint32_t));
     return n;
   }
   /// Takes buffers back. Pre: each came from `take` of this store and is given once.
   void give(std::span<const std::uint32_t> ids) noexcept {
     POLLUX_ASSERT(free_count_ + ids.size() <= count_, "buffers given back twice, or to another pool");
-    __builtin_memcpy(free_ + free_count_, ids.data(), ids.size_bytes());
+    if (!ids.empty()) __builtin_memcpy(free_ + free_count_, ids.data(), ids.size_bytes());
     free_count_ += static_cast<std::uint32_t>(ids.size());
   }
 

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 
@@ -23,16 +24,24 @@ constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept {
   return (bytes + unit - 1) / unit * unit;
 }
 
-/// Fresh zeroed memory on pages of `page_bytes` (kPage4K or kPage2M), every page present.
+/// Fresh zeroed memory on pages of `page_bytes` (kPage4K or kPage2M), every page present; aligned to `granule` and a
+/// multiple of it.
 /// MAP_SHARED: a fork() neither copies nor moves pages a device works on; the kernel frees them with the last
 /// process, however it ends. Pages are populated here, because a shortage met later is SIGBUS, not an errno.
-/// Errors: ENOMEM when too few hugepages are free or RLIMIT/memory is short. Cost: 2 system calls.
-inline Result<Mapping> try_map_pages(std::size_t bytes, std::size_t page_bytes) {
+/// Pre: `granule` is a power of two. Errors: ENOMEM when too few hugepages are free or RLIMIT/memory is short.
+/// Cost: 2 system calls, 4 when the granule is larger than a page.
+inline Result<Mapping> try_map_pages(std::size_t bytes, std::size_t page_bytes, std::size_t granule = kPage4K) {
   const bool huge = page_bytes == kPage2M;
+  const std::size_t unit = granule > page_bytes ? granule : page_bytes;
+  const std::size_t surplus = unit - page_bytes;  // the kernel aligns to a page: room to begin at a whole unit
   const int flags = MAP_SHARED | MAP_ANONYMOUS | (huge ? MAP_HUGETLB | (21 << 26) : 0);
-  auto memory = Mapping::try_map(round_up(bytes, page_bytes), PROT_READ | PROT_WRITE, flags, -1, 0,
+  auto memory = Mapping::try_map(round_up(bytes, unit) + surplus, PROT_READ | PROT_WRITE, flags, -1, 0,
                                  huge ? "2 MiB hugepages" : "memory");
   if (!memory) return memory;
+  if (surplus != 0) {
+    const auto at = reinterpret_cast<std::uintptr_t>(memory.value().data());
+    memory.value().narrow_to(round_up(at, unit) - at, round_up(bytes, unit));
+  }
   if (sys::madvise(memory.value().data(), memory.value().size(), MADV_POPULATE_WRITE) == 0) return memory;
   return Failure{.code = errno,
                  .operation = "populate",

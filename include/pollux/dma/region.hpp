@@ -35,7 +35,7 @@ class DmaRegion {
   }
 
   [[nodiscard]] std::byte* data() const noexcept { return memory_.data(); }
-  [[nodiscard]] std::size_t size() const noexcept { return memory_.size(); }  ///< [bytes], whole pages
+  [[nodiscard]] std::size_t size() const noexcept { return memory_.size(); }  ///< [bytes], whole pages and granules
   [[nodiscard]] BusAddr bus() const noexcept { return bus_; }
   [[nodiscard]] DmaDomain& domain() const noexcept { return *domain_; }
   [[nodiscard]] std::size_t page_bytes() const noexcept { return page_bytes_; }
@@ -68,7 +68,7 @@ inline Result<DmaRegion> DmaRegion::try_allocate(DmaDomain& domain, std::size_t 
                    .remedy = "ask for hugepages"};
   }
   std::string note;
-  auto memory = dma::try_map_pages(bytes, page_bytes);
+  auto memory = dma::try_map_pages(bytes, page_bytes, domain.granule());
   if (!memory && page_bytes == dma::kPage2M) {
     const std::size_t free = dma::free_2m_pages();
     note = text::cat("no hugepages for ", bytes >> 10, " KiB (", free, " of 2 MiB free)");
@@ -80,7 +80,7 @@ inline Result<DmaRegion> DmaRegion::try_allocate(DmaDomain& domain, std::size_t 
     }
     note += "; using ordinary pages under the IOMMU; " + more_hugepages(bytes);
     page_bytes = dma::kPage4K;
-    memory = dma::try_map_pages(bytes, page_bytes);
+    memory = dma::try_map_pages(bytes, page_bytes, domain.granule());
   }
   if (!memory) return memory.failure();
   auto bus = domain.try_map(memory.value().data(), memory.value().size());
