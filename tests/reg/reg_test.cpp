@@ -371,11 +371,12 @@ TEST_F(Waiting, GivesUpAtTheDeadlineAfterALastLook) {
   EXPECT_EQ(window.reads_writes(), Cost(11, 0));  // at 0, 10, .. 90 us and once more at the end
 }
 
-TEST_F(Waiting, PassesTheDeadlineByLessThanAStep) {
+TEST_F(Waiting, EndsAtTheDeadlineWhenItsLastStepWouldPassIt) {
   EXPECT_THROW(wait_until<Sta>(device, {.limit = 25_us, .step = 10_us}, "start", is_ready), Error);
-  EXPECT_GE(waited(), 25_us);
-  EXPECT_LT(waited(), 35_us);
-  EXPECT_EQ(window.reads_writes(), Cost(4, 0));
+  EXPECT_EQ(waited(), 25_us);
+  EXPECT_EQ(window.reads_writes(), Cost(4, 0));  // at 0, 10, 20 and 25 us
+  EXPECT_THROW(wait_until<Sta>(device, {.limit = 25_us, .step = 1_s}, "start", is_ready), Error);
+  EXPECT_EQ(waited(), 50_us);
 }
 
 TEST_F(Waiting, WithoutALimitLooksExactlyOnce) {

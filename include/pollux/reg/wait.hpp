@@ -40,12 +40,14 @@ void check_presence(const Device<Io, C>& device) {
          .remedy = "the device is gone or its memory decoding is off"});
 }
 
-/// Looks at `sample()` until it is true or the deadline passes; looks once more after the deadline, so a descheduled
-/// caller never reports a time-out it has not seen. Cost: one sample per step.
+/// Looks at `sample()` until it is true or the deadline passes; looks once more at the deadline, so a descheduled
+/// caller never reports a time-out it has not seen. The last pause ends at the deadline. Cost: one sample per step.
 template <Clock C, class Sample>
 [[nodiscard]] bool try_wait_until(C& clock, Deadline deadline, Sample&& sample) {
-  for (const Nanos end = clock.now() + deadline.limit; clock.now() < end; clock.pause(deadline.step)) {
+  Nanos now = clock.now();
+  for (const Nanos end = now + deadline.limit; now < end; now = clock.now()) {
     if (sample()) return true;
+    clock.pause(deadline.step < end - now ? deadline.step : end - now);
   }
   return sample();
 }
