@@ -231,6 +231,71 @@ TEST(DriverOnModel, StopsAndStartsTwentyTimes) {
   EXPECT_EQ(b.stats().rx_packets, 20u);
   EXPECT_NO_FAULTS(w.faults);
 }
+TEST(DriverOnModel, RefusesWhatCannotWork) {
+  Pair<sim::Doorbells::kInline> w;
+  using Driver = decltype(w)::Driver;
+  BufferPool few(w.iommu, 100), narrow(w.iommu, 1024, 1024);
+  HostDomain host;
+  BufferPool foreign(host, 1024, 2048, PagePreference::kOrdinary);
+  const auto why = [&](BufferPool& pool, const Config& config) -> std::string {
+    try {
+      const Driver port(w.backend_a, pool, config);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code().value(), EINVAL);
+      EXPECT_EQ(e.failure().operation, "configure");
+      EXPECT_EQ(e.failure().object, "a");
+      EXPECT_NE(e.failure().remedy, "");
+      return e.failure().where;
+    }
+    return "nothing";
+  };
+  EXPECT_EQ(why(w.pool, {.rx_descriptors = 16}), "a ring of 16 descriptors");
+  EXPECT_EQ(why(w.pool, {.rx_descriptors = 100}), "a ring of 100 descriptors");
+  EXPECT_EQ(why(w.pool, {.tx_descriptors = 0}), "a ring of 0 descriptors");
+  EXPECT_EQ(why(w.pool, {.tx_descriptors = 8192}), "a ring of 8192 descriptors");
+  EXPECT_EQ(why(foreign, {}), "the pool is of another DMA domain");
+  EXPECT_EQ(why(narrow, {}), "buffers under 2048 bytes");
+  EXPECT_EQ(why(few, {.rx_descriptors = 128}), "a pool of 100 buffers for 128 receive descriptors");
+  EXPECT_EQ(why(few, {.rx_descriptors = 64}), "nothing");
+  EXPECT_NO_FAULTS(w.faults);
+}
+TEST(DriverOnModel, RefusesADeviceItDoesNotKnow) {
+  using Backend = sim::SimBackend<Model82574>;
+  struct Stranger : Backend {
+    using Backend::Backend;
+    [[nodiscard]] PciId id() const noexcept { return {.vendor = 0x8086, .device = 0x10FB}; }
+  };
+  Pair<sim::Doorbells::kInline> w;
+  Stranger backend(w.a, sim::VirtualClock::Handle(w.clock), "x");
+  try {
+    const Port<I82574, Stranger> port(backend, w.pool);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code().value(), ENODEV);
+    EXPECT_STREQ(e.what(),
+                 "cannot drive x: PCI id 8086:10fb is no 82574L: No such device; "
+                 "the e1000 README lists the devices of this driver");
+  }
+}
+TEST(DriverOnModel, ChangesPromiscuousModeAtAnyTime) {
+  Pair<sim::Doorbells::kInline> w;
+  decltype(w)::Driver a(w.backend_a, w.pool, {.rx_descriptors = 32}), b(w.backend_b, w.pool, {.rx_descriptors = 32});
+  b.set_promiscuous(true);  // remembered for the start
+  a.start();
+  b.start();
+  const Frame elsewhere = ethernet({{0x02, 0, 0, 0, 0, 0x77}}, 60);
+  EXPECT_EQ(through(w, a, b, elsewhere), elsewhere);
+  b.set_promiscuous(false);
+  Burst<> out(w.pool), in(w.pool);
+  out.allocate(1, 60);
+  std::memcpy(out[0].data, elsewhere.data(), 60);
+  EXPECT_EQ(a.tx_burst(out), 1u);
+  w.step();
+  EXPECT_EQ(b.rx_burst(in), 0u);
+  b.set_promiscuous(true);
+  EXPECT_EQ(through(w, a, b, elsewhere), elsewhere);
+  EXPECT_NO_FAULTS(w.faults);
+}
 TEST(DriverOnModel, PulledCableIsToldWithRegisters) {
   Pair<sim::Doorbells::kInline> w;
   w.cable.set_link(false);
@@ -586,6 +651,9 @@ TEST_F(Raw, LegacyReceive) {
   bad[60] ^= 1_b;
   arrive(bad);
   EXPECT_EQ(legacy(1).errors, 0x20);
+  wr(off::RXCSUM, 0x300 | 1 << 13 | 14);  // PCSD is about the extended format
+  arrive(f);
+  EXPECT_EQ(legacy(2).checksum, ones_sum(f, 14, f.size()));
 }
 TEST_F(Raw, ChecksumVerdicts) {
   start_rx();
@@ -1142,6 +1210,16 @@ TEST_F(Raw, FaultsOfRegisterAccess) {
   expect_fault(FaultKind::kSequence, "MDIC", "before READY");
   wr(off::IAM, ~0u);
   expect_fault(FaultKind::kReservedBit, "IAM", "reserved");
+}
+TEST_F(Raw, AFaultedReadHasNoSideEffect) {
+  wr(off::ICS, 4);
+  (void)model_.read(off::ICR, 2);
+  expect_fault(FaultKind::kWidth, "ICR", "32-bit");
+  EXPECT_EQ(rd(off::ICR) & 4, 4u);  // it was not the read that clears
+  (void)model_.read(off::SWSM, 1);
+  expect_fault(FaultKind::kWidth, "SWSM", "32-bit");
+  EXPECT_EQ(rd(off::SWSM) & 1, 0u);  // nor the one that takes the semaphore
+  EXPECT_EQ(rd(off::SWSM) & 1, 1u);
 }
 TEST_F(Raw, FaultsOfRings) {
   wr(off::RDBAL, 0x1008);

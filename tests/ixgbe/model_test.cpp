@@ -771,6 +771,17 @@ TEST_F(ModelTest, FaultsOfAccess) {
   expect_fault(FaultKind::kReservedBit, "RAH(alias)[1]");
 }
 
+TEST_F(ModelTest, AFaultedReadHasNoSideEffect) {
+  w(0x808, 1u << 20);  // EICS: LSC
+  (void)model->read(0x800, 2);
+  expect_fault(FaultKind::kWidth, "EICR");
+  EXPECT_EQ(r(0x800) & 1u << 20, 1u << 20);  // it was not the read that clears
+  (void)model->read(0x10140, 1);
+  expect_fault(FaultKind::kWidth, "SWSM");
+  EXPECT_EQ(r(0x10140) & 1, 0u);  // nor the one that takes the semaphore
+  EXPECT_EQ(r(0x10140) & 1, 1u);
+}
+
 TEST_F(ModelTest, FaultsOfRings) {
   init_unit();
   w(rx(0), 0x1040);

@@ -9,7 +9,6 @@ namespace pollux::ixgbe {
 
 inline void Model82599::on_prepare_read(Offset offset) noexcept {
   using namespace model;
-  if (offset >= kBarBytes || offset % 4 != 0) return;  // the register file will complain
   settle();
   auto& regs = registers();
   if (const Offset real = canonical(offset); real != offset) regs.poke(offset, regs.peek(real));
@@ -45,7 +44,6 @@ inline void Model82599::on_prepare_read(Offset offset) noexcept {
 
 inline Model82599::Word Model82599::on_after_read(Offset offset, Word value) noexcept {
   using namespace model;
-  if (offset >= kBarBytes || offset % 4 != 0) return value;
   switch (offset) {
     case kEicr:
       return read_eicr(value);

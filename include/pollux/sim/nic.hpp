@@ -50,10 +50,10 @@ class NicModel {
   [[nodiscard]] std::uint32_t read(std::uint64_t offset, unsigned width = 4) noexcept {
     const std::scoped_lock lock(mutex_);
     if (removed_ || !config_.memory_enabled()) return ~0u;
-    if (offset >= registers_.bytes()) return registers_.read(offset, width);
+    if (!registers_.may_read(offset, width)) return 0;
     const auto at = static_cast<std::uint32_t>(offset);
     prepare_read(at);
-    return after_read(at, registers_.read(offset, width));
+    return after_read(at, registers_.read(at));
   }
   void write(std::uint64_t offset, std::uint32_t value, unsigned width = 4) noexcept {
     const std::scoped_lock lock(mutex_);
@@ -100,7 +100,7 @@ class NicModel {
   void set_time(std::function<Nanos()> time) { time_ = std::move(time); }
 
  protected:
-  // What a model adds, called with the lock held. Offsets are of registers that exist.
+  // What a model adds, called with the lock held. Offsets are of registers that exist and that may be accessed so.
   virtual void prepare_read(std::uint32_t /*offset*/) noexcept {}
   [[nodiscard]] virtual std::uint32_t after_read(std::uint32_t /*offset*/, std::uint32_t value) noexcept {
     return value;

@@ -65,14 +65,18 @@ class RegisterFile {
   void clear(std::uint32_t offset, std::uint32_t bits) noexcept { poke(offset, peek(offset) & ~bits); }
   void add(std::uint32_t offset, std::uint32_t n) noexcept { poke(offset, peek(offset) + n); }
 
-  /// A driver's read, before the model's hook: the rule check, the value, its clearing.
-  [[nodiscard]] std::uint32_t read(std::uint64_t offset, unsigned width) noexcept {
+  /// Whether a driver may read there; a fault when not.
+  [[nodiscard]] bool may_read(std::uint64_t offset, unsigned width) noexcept {
     const RegSpec* spec = check(offset, width);
-    if (spec == nullptr) return 0;
-    const auto at = static_cast<std::uint32_t>(offset);
-    if (spec->mode == Mode::kWO) return fault(FaultKind::kAccessMode, at, "is write only", 0), 0;
+    if (spec == nullptr) return false;
+    if (spec->mode != Mode::kWO) return true;
+    return fault(FaultKind::kAccessMode, static_cast<std::uint32_t>(offset), "is write only", 0), false;
+  }
+  /// A driver's read, between the model's hooks: the value and its clearing. Pre: may_read.
+  [[nodiscard]] std::uint32_t read(std::uint32_t at) noexcept {
     const std::uint32_t value = peek(at);
-    if (spec->mode == Mode::kRC || spec->mode == Mode::kRCW1C) poke(at, 0);
+    const Mode mode = find(at)->mode;
+    if (mode == Mode::kRC || mode == Mode::kRCW1C) poke(at, 0);
     return value;
   }
   /// A driver's write, before the model's hook. Returns whether it was taken; `old` is what the register held.
