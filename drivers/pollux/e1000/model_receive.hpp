@@ -110,23 +110,26 @@ inline Model82574::Stored Model82574::describe(ConstBytes frame) noexcept {
   const sim::ParsedFrame parsed = sim::parse_frame(frame);
   out.status = verdict(frame, parsed);
   if (quirk(Quirk::kQemuPadsReceived) && out.bytes.size() < kMinFrame) out.bytes.resize(kMinFrame);
-  const std::uint32_t fcs = model::frame_check_sequence(out.bytes);
+  const bool strip = value<Rctl>()[Rctl::secrc];
+  const std::uint32_t fcs = strip ? 0 : model::frame_check_sequence(out.bytes);  // over all of the frame, its tag too
   if (value<Ctrl>()[Ctrl::vme] && is_tagged(frame)) {
     out.vlan = sim::get16(frame, 14);
     out.status |= RxWriteBack::kVp;
     out.bytes.erase(out.bytes.begin() + 12, out.bytes.begin() + 16);
   }
   const auto rxcsum = value<Rxcsum>();
-  const std::size_t start = std::min<std::size_t>(rxcsum[Rxcsum::pcss], out.bytes.size());
-  const ConstBytes summed = ConstBytes(out.bytes).subspan(start);
-  out.checksum = static_cast<std::uint16_t>(~checksum_finish(checksum_add(summed)));
+  if (!rxcsum[Rxcsum::pcsd] || !value<Rfctl>()[Rfctl::exten]) {  // else no descriptor tells it
+    const std::size_t start = std::min<std::size_t>(rxcsum[Rxcsum::pcss], out.bytes.size());
+    const ConstBytes summed = ConstBytes(out.bytes).subspan(start);
+    out.checksum = static_cast<std::uint16_t>(~checksum_finish(checksum_add(summed)));
+  }
   distribute(frame, parsed, out);
   if (!rxcsum[Rxcsum::pcsd]) {
     const std::uint32_t id = parsed.ipv4 ? sim::get16(frame, parsed.l3 + 4) : 0;
     out.hash = id | std::uint32_t{out.checksum} << 16;
     if (parsed.ipv4) out.status |= RxWriteBack::kIpidv;
   }
-  if (!value<Rctl>()[Rctl::secrc]) {
+  if (!strip) {
     out.bytes.resize(out.bytes.size() + kFcs);
     store_header(&out.bytes[out.bytes.size() - kFcs], Le32{fcs});
   }
