@@ -119,18 +119,21 @@ class Machine(Case):
         os.unlink(self.kernel.path("/sys/class/iommu/dmar0/uevent"))
         os.rmdir(self.kernel.path("/sys/class/iommu/dmar0"))
         self.kernel.put("/proc/cmdline", "quiet")
-        self.expect("fail", "iommu", "DMAR", "intel_iommu=on")
+        self.expect("warn", "iommu", "DMAR", "intel_iommu=on", "can write to all memory")
+        self.kernel.put("/proc/self/status", f"CapEff:\t{NONE}")
+        self.expect("fail", "iommu", "DMAR", "intel_iommu=on", "only root")
         tables = self.kernel.file("/sys/firmware/acpi/tables")
         (tables / "DMAR").rename(tables / "IVRS")
         self.expect("fail", "iommu", "IVRS", "amd_iommu=on")
         (tables / "IVRS").unlink()
         self.expect("fail", "iommu", "firmware's setup")
-        self.kernel.put(NOIOMMU, "Y")
-        self.expect("warn", "iommu", "can write to all memory")
 
     def test_modules(self):
         os.unlink(self.kernel.path("/sys/module/vfio_pci/srcversion"))
         os.rmdir(self.kernel.path("/sys/module/vfio_pci"))
+        self.expect("warn", "vfio-pci", "neither loaded nor")
+        self.kernel.put("/proc/self/status", f"CapEff:\t{NONE}")
+        self.kernel.memlock = None
         self.expect("fail", "vfio-pci", "neither loaded nor")
         self.kernel.put(f"/lib/modules/{RELEASE}/modules.dep", "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/x.ko")
         self.expect("info", "vfio-pci", "can be loaded", "modprobe vfio-pci")
@@ -272,11 +275,22 @@ class Nic(Case):
 
     def test_no_iommu_before_it(self):
         os.unlink(self.kernel.path(f"{PCI}/devices/{NIC}/iommu_group"))
+        self.kernel.put("/proc/self/status", f"CapEff:\t{NONE}")
         self.expect("fail", NIC, "no IOMMU")
+        self.kernel.put("/proc/self/status", f"CapEff:\t{ALL_CAPABILITIES}")
+        self.kernel.detach(NIC)
+        self.expect("warn", NIC, "no IOMMU")
+        self.expect("warn", NIC, "bound to no driver", "--driver uio_pci_generic")
+        self.kernel.attach(NIC, "vfio-pci")
         self.kernel.put(NOIOMMU, "Y")
-        self.kernel.put_in_group(NIC, 0, "vfio-noiommu")
-        self.kernel.put("/dev/vfio/noiommu-0", "")
         self.expect("warn", NIC, "VFIO without IOMMU", "CAP_SYS_RAWIO")
+
+    def test_uio_behind_an_iommu(self):
+        self.kernel.detach(NIC)
+        self.kernel.attach(NIC, "uio_pci_generic")
+        self.expect("fail", NIC, "UIO cannot do DMA", "--driver vfio-pci")
+        self.kernel.put("/sys/kernel/iommu_groups/4/type", "identity")
+        self.expect("ok", NIC, "lets its DMA through")
 
     def test_rights(self):
         self.kernel.root_user = False
@@ -308,6 +322,7 @@ class Nic(Case):
 
     def test_errata(self):
         bdf = self.kernel.add_device("0000:00:07.0", device_id="8086:1563", group=7)
+        self.kernel.put("/sys/kernel/iommu_groups/7/type", "identity")
         self.kernel.attach(bdf, "uio_pci_generic")
         self.expect("warn", bdf, "INTx is broken", "vfio-pci")
 

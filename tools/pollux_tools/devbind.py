@@ -177,7 +177,8 @@ def interrupt_on(*numbers):
         raise Interrupted(number, signal.Signals(number).name)
 
     for number in numbers:
-        signal.signal(number, handler)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, handler)
 
 
 def main(arguments, machine=None):

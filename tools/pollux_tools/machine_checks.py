@@ -51,16 +51,22 @@ def check_iommu(machine):
         groups = len(machine.names_in("/sys/kernel/iommu_groups"))
         yield ok("iommu", f"{', '.join(units)}{given}, {groups} groups")
         return
+    without = may_do_without_iommu(machine)
+    verdict = warn if without else fail
+    rest = "NICs can write to all memory" if without else "and without one only root drives NICs"
     table = next((t for t in ("DMAR", "IVRS") if machine.exists(f"/sys/firmware/acpi/tables/{t}")), None)
-    if noiommu_mode(machine) == "on":
-        yield warn("iommu", f"none works{given}; VFIO is allowed without: NICs can write to all memory",
-                   GRUB.format("intel_iommu=on") if table == "DMAR" else FIRMWARE)
-    elif table:
+    if table:
         word = "intel_iommu=on" if table == "DMAR" else "amd_iommu=on"
-        yield fail("iommu", f"the firmware has one ({table}), the kernel does not use it{given}", GRUB.format(word))
+        yield verdict("iommu", f"the firmware has one ({table}), the kernel does not use it{given}; {rest}",
+                      GRUB.format(word))
     else:
-        yield fail("iommu", f"none (no DMAR or IVRS table){given}",
-                   f"{FIRMWARE}; a virtual machine needs a virtual IOMMU")
+        yield verdict("iommu", f"none (no DMAR or IVRS table){given}; {rest}",
+                      f"{FIRMWARE}; a virtual machine needs a virtual IOMMU")
+
+
+def may_do_without_iommu(machine):
+    """Without IOMMU, devices are reached through UIO, /sys, or VFIO in that mode: all need physical addresses."""
+    return has_capability(machine, CAP_SYS_ADMIN)
 
 
 def noiommu_mode(machine):
@@ -85,8 +91,9 @@ def module_state(machine, module):
 def check_modules(machine):
     state = module_state(machine, "vfio-pci")
     if state is None:
-        yield fail("vfio-pci", "neither loaded nor a module of this kernel",
-                   "boot a kernel that has it, such as Debian's: apt-get install linux-image-amd64")
+        verdict = warn if may_do_without_iommu(machine) else fail
+        yield verdict("vfio-pci", "neither loaded nor a module of this kernel",
+                      "boot a kernel that has it, such as Debian's: apt-get install linux-image-amd64")
     elif state == "can be loaded":
         yield info("vfio-pci", state, "pollux-devbind loads it, or: modprobe vfio-pci")
     else:

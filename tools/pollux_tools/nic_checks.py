@@ -4,7 +4,7 @@ import os
 import re
 
 from pollux_tools.finding import fail, info, ok, warn
-from pollux_tools.machine_checks import noiommu_mode, numa_nodes
+from pollux_tools.machine_checks import may_do_without_iommu, numa_nodes
 from pollux_tools.nics import ERRATA
 from pollux_tools.pci import PciSysfs
 from pollux_tools.usage import device_holders, device_nodes, interface_uses, is_up
@@ -25,22 +25,25 @@ def check_answer(machine, nic):
 
 
 def check_driver(machine, nic):
-    if nic.driver == "vfio-pci":
-        yield ok(str(nic.bdf), "bound to vfio-pci")
+    if nic.in_userspace:
+        yield ok(str(nic.bdf), f"bound to {nic.driver}")
         return
     uses = [use for name in nic.interfaces for use in interface_uses(machine, name)]
     if uses:
         yield info(str(nic.bdf), f"the machine's own: {', '.join(uses)}", "take another NIC, or move that first")
         return
-    bound = f"bound to driver {nic.driver}" if nic.driver else "bound to no driver"
-    yield warn(str(nic.bdf), f"{bound}; pci: ports need vfio-pci", f"pollux-devbind bind {nic.bdf} --driver vfio-pci")
+    driver = "uio_pci_generic" if nic.iommu_group is None else "vfio-pci"
+    yield warn(str(nic.bdf), f"bound to driver {nic.driver}" if nic.driver else "bound to no driver",
+               f"pollux-devbind bind {nic.bdf} --driver {driver}")
 
 
 def check_group(machine, nic):
     blockers = PciSysfs(machine).blockers(nic)
     if nic.iommu_group is None:
-        verdict = warn if noiommu_mode(machine) == "on" else fail
+        verdict = warn if may_do_without_iommu(machine) else fail
         yield verdict(str(nic.bdf), "no IOMMU stands before it", "see the finding on iommu")
+    elif nic.in_userspace and not nic.on_vfio:
+        yield from check_uio_group(machine, nic)
     elif nic.noiommu:
         yield warn(str(nic.bdf), "VFIO without IOMMU: it can write to all memory, programs need CAP_SYS_RAWIO",
                    "turn the IOMMU on (intel_iommu=on)")
@@ -51,6 +54,15 @@ def check_group(machine, nic):
                       f"pollux-devbind bind {nic.bdf} --driver vfio-pci --with-group")
     else:
         yield ok(str(nic.bdf), f"IOMMU group {nic.iommu_group} is viable")
+
+
+def check_uio_group(machine, nic):
+    kind = machine.read(f"/sys/kernel/iommu_groups/{nic.iommu_group}/type") or ""
+    if kind.startswith("DMA"):
+        yield fail(str(nic.bdf), "behind an IOMMU that translates, UIO cannot do DMA",
+                   f"pollux-devbind bind {nic.bdf} --driver vfio-pci")
+    else:
+        yield ok(str(nic.bdf), "the IOMMU lets its DMA through")
 
 
 def check_nodes(machine, nic):
