@@ -68,6 +68,7 @@ class CommandLine(unittest.TestCase):
         self.assertIn("is not NAME=VALUE", self.refused("run", "--env", "X", "--", "true"))
         self.assertIn("is not a directory", self.refused("run", "--rw", "/nonexistent", "--", "true"))
         self.assertIn("positive number", self.refused("run", "--cpus", "0", "--", "true"))
+        self.assertIn("cannot be shared evenly", self.refused("run", "--cpus", "3", "--numa", "2", "--", "true"))
         self.assertIn("takes no PROGRAM", self.refused("shell", "--", "true"))
         self.assertIn("COMMAND", self.refused())
 
@@ -212,6 +213,11 @@ class Composition(unittest.TestCase):
         recipe.PACKAGES.append("hello")
         self.addCleanup(recipe.PACKAGES.remove, "hello")
         self.assertNotEqual(before, recipe.digest())
+
+    def test_numa_nodes_share_evenly(self):
+        self.assertEqual(qemu.numa(1, 2, 2048), [])
+        self.assertEqual(qemu.numa(2, 4, 2048)[4:], ["-object", "memory-backend-ram,id=node1,size=1024M",
+                                                     "-numa", "node,nodeid=1,memdev=node1,cpus=2-3"])
 
     def test_rw_directories_become_absolute(self):
         self.assertEqual(settings.rw_mounts(["/a", "b"]), [("rw0", "/a"), ("rw1", os.path.abspath("b"))])
@@ -369,6 +375,12 @@ class Machine(unittest.TestCase):
             done
             echo $POLLUX_NICS""", [word for model in models for word in ("--nic", model)])
         self.assertEqual(printed.split(), [*models.values(), "4"])
+
+    def test_numa_nodes(self):
+        printed = self.script("cat /sys/devices/system/node/node?/cpulist; grep -h MemTotal /sys/devices/system/node/node?/meminfo",
+                              ["--numa", "2", "--mem", "1024", "--hugepages", "0"])
+        self.assertEqual(printed.split("\n")[:2], ["0", "1"])
+        self.assertEqual([round(int(line.split()[3]) / (1 << 18)) for line in printed.splitlines()[2:]], [2, 2])
 
     def test_link_state(self):
         printed = self.script("""

@@ -28,6 +28,7 @@ examples:
   lab run --nic igb --nic igb --wire 0-1 --pcap out.pcap -- ./build/echo-test
   lab shell --nic e1000e,mac=52:54:00:aa:bb:cc --kernel 7
   lab run --nic e1000 -- chroot /lab lspci -nn  the tools of the lab's own Debian
+  lab run --mem 4096 --append "hugepagesz=1G hugepages=1" --numa 2 -- grep -r . /sys/kernel/mm/hugepages
 """
 
 RUN_NOTES = """\
@@ -120,6 +121,7 @@ def add_machine_options(parser):
     add("--modules", metavar="DIR", help="the modules of --kernel PATH: DIR has modules.dep")
     add("--cpus", type=positive(int), default=2, metavar="N", help="default 2")
     add("--mem", type=positive(int), default=2048, metavar="MIB", help="default 2048")
+    add("--numa", type=positive(int), default=1, metavar="N", help="NUMA nodes that share cpus and memory evenly, default 1")
     add("--hugepages", type=int, default=128, metavar="N", help="2 MiB pages set aside in the guest, default 128")
     add("--timeout", type=positive(float), default=900, metavar="SECONDS", help="kill the machine after this long, default 900")
     add("--iommu", action=argparse.BooleanOptionalAction, default=True, help="an Intel IOMMU in front of the cards (default: yes)")
@@ -147,6 +149,9 @@ def parse(arguments):
         raise UsageError(f"lab {options.command} takes no PROGRAM")
     if options.command in ("run", "shell"):
         spec.check(options.nics, options.wires)
+        if options.cpus % options.numa or options.mem % options.numa:
+            raise UsageError(f"--numa {options.numa}: {options.cpus} cpus and {options.mem} MiB cannot be shared evenly",
+                             "choose --cpus and --mem that are multiples of --numa")
         if len(options.rw) >= qemu.MAX_SHARES:
             raise UsageError(f"{len(options.rw)} --rw directories: at most {qemu.MAX_SHARES - 1}")
     return options
@@ -207,7 +212,8 @@ def compose(root, directory, chosen, accelerator, options, session):
     with open(initrd, "wb") as file:
         file.write(kernel.initramfs(root, chosen, settings(root, chosen, options, options.nics, options.program, options.terminal)))
     monitor = ["-qmp", f"unix:{qemu.comma(os.path.abspath(options.monitor))},server=on,wait=off"] if options.monitor else []
-    return [*qemu.base(root, accelerator, options.cpus, options.mem), *qemu.iommu(options.iommu),
+    return [*qemu.base(root, accelerator, options.cpus, options.mem), *qemu.numa(options.numa, options.cpus, options.mem),
+            *qemu.iommu(options.iommu),
             "-kernel", chosen.image, "-initrd", initrd, "-append", qemu.append_line(options),
             *qemu.channels(session.descriptors(), session.console), *qemu.shares(options.rw),
             *qemu.network(options.nics, options.wires, directory), *monitor, *options.qemu]

@@ -26,6 +26,16 @@ def base(root, accel, cpus, mem):
             *cpu, "-smp", str(cpus), "-m", str(mem)]
 
 
+def numa(nodes, cpus, mem):
+    """Each node has an even share, the CPUs in order. One node is what a machine has anyway."""
+    arguments = []
+    for node in range(nodes if nodes > 1 else 0):
+        first, count = cpus // nodes * node, cpus // nodes
+        arguments += ["-object", f"memory-backend-ram,id=node{node},size={mem // nodes}M",
+                      "-numa", f"node,nodeid={node},memdev=node{node},cpus={first}-{first + count - 1}"]
+    return arguments
+
+
 def iommu(enabled):
     """The vIOMMU comes before every device it is to translate for."""
     if not enabled:
