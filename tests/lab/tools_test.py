@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import unittest
+import unittest.mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -175,6 +176,8 @@ class Bind(Devbind):
         with self.assertRaisesRegex(AssertionError, "Permission denied"), held(nic(0), preexec_fn=drop_rights):
             pass
         self.assertIn("memlock", self.done("bind", nic(0), "--driver", "vfio-pci", "--uid", NOBODY).stderr)
+        nodes = [f"/dev/vfio/{group(nic(0))}", *pathlib.Path("/dev/vfio/devices").glob("*")]
+        self.assertEqual({os.stat(node).st_uid for node in nodes}, {NOBODY})
         with held(nic(0), preexec_fn=drop_rights):
             pass
 
@@ -449,9 +452,48 @@ class NoIommu(Devbind):
         self.assertEqual((driver(nic(0)), override(nic(0))), ("e1000e", "(null)"))
 
 
+class NoIommuMode(Devbind):
+    """On a kernel with CONFIG_VFIO_NOIOMMU: the lab's own."""
+    ALLOWED = pathlib.Path("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode")
+
+    def tearDown(self):
+        super().tearDown()
+        self.ALLOWED.write_text("N")
+
+    def test_only_when_asked_for(self):
+        self.refused("bind", nic(0), "--driver", "vfio-pci", parts=("no IOMMU", "--noiommu"))
+        self.assertEqual(self.ALLOWED.read_text().strip(), "N")
+
+    def test_bound_said_and_still_no_way_for_an_ordinary_user(self):
+        result = self.done("bind", nic(0), "--driver", "vfio-pci", "--noiommu", "--uid", NOBODY)
+        self.assertEqual((driver(nic(0)), self.ALLOWED.read_text().strip()), ("vfio-pci", "Y"))
+        self.assertIn("CAP_SYS_RAWIO", result.stderr)
+        self.assertIn("setcap", result.stderr)
+        node = next(pathlib.Path("/dev/vfio").glob("noiommu-*"))
+        self.assertIn(str(node), result.stdout)
+        self.assertEqual(node.stat().st_uid, NOBODY)
+        opened = run("python3", "-c", f"open('{node}', 'r+b', 0)", preexec_fn=drop_rights)
+        self.assertIn("Operation not permitted", opened.stderr)
+        with open(node, "r+b", 0):
+            self.refused("unbind", nic(0), parts=(f"process {os.getpid()}",))
+        self.assertIn("VFIO without IOMMU", doctor().stdout)
+
+    def test_what_dry_run_prints_does_the_same(self):
+        script = self.done("bind", nic(0), "--driver", "vfio-pci", "--noiommu", "--gid", NOBODY, "--dry-run").stdout
+        self.assertEqual(run("sh", "-ec", script).stderr, "")
+        self.assertEqual(next(pathlib.Path("/dev/vfio").glob("noiommu-*")).stat().st_gid, NOBODY)
+
+    def test_taken_back_when_a_later_step_fails(self):
+        with unittest.mock.patch.object(devbind_tool.Machine, "chown", side_effect=PermissionError(1, "no")):
+            self.refused("bind", nic(0), "--driver", "vfio-pci", "--noiommu", "--uid", NOBODY, parts=("owner",))
+        self.assertEqual(self.ALLOWED.read_text().strip(), "N")
+
+
 def load_tests(loader, _tests, _pattern):
-    without = os.environ.get("POLLUX_LAB_NO_IOMMU")
-    cases = (NoIommu,) if without else (Bind, Refusals, InUse, Groups, Doctor, Broken)
+    cases = (Bind, Refusals, InUse, Groups, Doctor, Broken)
+    if os.environ.get("POLLUX_LAB_NO_IOMMU"):
+        run("modprobe", "vfio-pci")
+        cases = (NoIommuMode,) if NoIommuMode.ALLOWED.exists() else (NoIommu,)
     return unittest.TestSuite(loader.loadTestsFromTestCase(c) for c in cases)
 
 

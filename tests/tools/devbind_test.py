@@ -302,6 +302,8 @@ class Refusals(Case):
                                 (("bind", "--driver", NIC, "eth4"), "a driver is missing"),
                                 (("bind", NIC, "--driver", "../e1000e"), "no driver's name"),
                                 (("bind", NIC, "--driver", ""), "no driver's name"),
+                                (("bind", NIC, "--driver", "vfio-pci\n"), "no driver's name"),
+                                (("bind", NIC, "--driver", "vfio-pci", "--uid", ""), "no such name"),
                                 (("bind", NIC, "--driver", "e1000e", "--uid", "0"), "userspace driver"),
                                 (("bind", NIC, "--driver", "uio_pci_generic", "--noiommu"), "vfio-pci"),
                                 (("bind", NIC, "--driver", "vfio-pci", "--uid", "no-such-user"), "no such name"),
@@ -456,16 +458,30 @@ class AllOrNothing(Case):
         self.assertEqual(self.drivers(), ("vfio-pci", "vfio-pci"))
 
     def test_interrupted_by_a_real_signal(self):
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            devbind.interrupt_on(*handlers)
-            self.kernel.modprobe = lambda module: os.kill(os.getpid(), signal.SIGTERM)
-            self.assertEqual(self.run_tool("bind", NIC, "--driver", "vfio-pci"), 143)
-            self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_IGN, "a second one does not disturb the undoing")
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+        self.catch_interrupts()
+        self.kernel.modprobe = lambda module: os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual(self.run_tool("bind", NIC, "--driver", "vfio-pci"), 143)
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_IGN, "a second one does not disturb the undoing")
         self.assertEqual(self.drivers(), ("e1000e", "e1000e"))
+
+    def test_a_signal_after_the_last_step_is_too_late(self):
+        self.catch_interrupts()
+        self.kernel.settle = lambda: None
+        report, devbind.report = devbind.report, lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+        self.addCleanup(setattr, devbind, "report", report)
+        self.assertEqual(self.run_tool("bind", NIC, "--driver", "vfio-pci"), 0)
+        self.assertEqual(self.kernel.driver(NIC), "vfio-pci")
+
+    def test_a_signal_that_was_ignored_stays_so(self):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.catch_interrupts()
+        self.assertIs(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
+
+    def catch_interrupts(self):
+        for number in devbind.INTERRUPTS:
+            self.addCleanup(signal.signal, number, signal.SIG_DFL if number != signal.SIGINT else
+                            signal.default_int_handler)
+        devbind.catch_interrupts()
 
     def test_former_driver_back_though_an_override_stood_there(self):
         self.kernel.put(f"{PCI}/devices/{NIC}/driver_override", "uio_pci_generic")
@@ -541,6 +557,10 @@ class DryRun(Case):
     def test_nothing_to_do(self):
         self.assertIn("nothing to do", self.done("restore", NIC, "--dry-run"))
 
+    def test_json(self):
+        result = json.loads(self.done("unbind", NIC, "--dry-run", "--json"))
+        self.assertEqual(result["commands"], [f"echo {NIC} > {PCI}/drivers/e1000e/unbind"])
+
 
 class Status(Case):
     def setUp(self):
@@ -602,6 +622,15 @@ class Program(unittest.TestCase):
             result = subprocess.run([sys.executable, TOOL, *options], env=dict(os.environ, **environment),
                                     capture_output=True, text=True, check=False)
             self.assertEqual((result.returncode, result.stderr), (0, ""))
+
+    def test_below_another_root_no_module_is_loaded(self):
+        kernel = FakeKernel()
+        self.addCleanup(kernel.close)
+        kernel.add_device(NIC, group=4)
+        result = subprocess.run([sys.executable, TOOL, "bind", NIC, "--driver", "vfio-pci", "--root", kernel.folder],
+                                capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("no module is loaded below", result.stderr)
 
     def test_help_has_every_command_and_exit_status(self):
         result = subprocess.run([sys.executable, TOOL, "--help"], capture_output=True, text=True, check=True)

@@ -76,14 +76,14 @@ def only_one(machine, seconds=30):
 
 def run_change(machine, options):
     if options.dry_run:
-        _, todo = plan(machine, options)
-        print("\n".join(steps.as_shell(todo)))
+        commands = steps.as_shell(plan(machine, options)[1])
+        print(json.dumps({"ok": True, "commands": commands}, indent=2) if options.json else "\n".join(commands))
         return 0
     for function in chosen_functions(machine, options)[:1]:
         require_rights(machine, function)  # before the lock, which an ordinary user cannot take either
     with only_one(machine):
         functions, todo = plan(machine, options)
-        steps.carry_out(machine, todo)
+        steps.carry_out(machine, todo, at_end=ignore_interrupts)
     report(machine, options, functions)
     return 0
 
@@ -109,7 +109,7 @@ def numeric_id(text, option, look_up):
     try:
         return look_up(text)
     except KeyError:
-        raise UsageError(f"{option} {text}: no such name on this machine (getent passwd, getent group)") from None
+        raise UsageError(f"{option} {text!r}: no such name on this machine (getent passwd, getent group)") from None
 
 
 def make_parser():
@@ -151,12 +151,12 @@ def parse(arguments):
     options = make_parser().parse_args(arguments)
     if options.command == "bind":
         options.driver = named_driver(options.driver)
-        if (options.uid or options.gid) and options.driver not in USERSPACE_DRIVERS:
+        if (options.uid, options.gid) != (None, None) and options.driver not in USERSPACE_DRIVERS:
             raise UsageError("--uid and --gid go with a userspace driver: " + ", ".join(USERSPACE_DRIVERS))
-        if options.noiommu and options.driver != "vfio-pci" or options.with_group and options.driver != "vfio-pci":
+        if (options.noiommu or options.with_group) and options.driver != "vfio-pci":
             raise UsageError("--noiommu and --with-group go with --driver vfio-pci")
-        options.uid = user_id(options.uid) if options.uid else -1
-        options.gid = group_id(options.gid) if options.gid else -1
+        options.uid = -1 if options.uid is None else user_id(options.uid)
+        options.gid = -1 if options.gid is None else group_id(options.gid)
     return options
 
 
@@ -169,16 +169,25 @@ def complain(failure, as_json):
         print(json.dumps({"ok": False, "error": str(failure), "not_undone": not_undone}, indent=2))
 
 
-def interrupt_on(*numbers):
-    """The first of these signals raises Interrupted, so that all is undone; later ones do not disturb that."""
-    def handler(number, _frame):
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(number, signal.Signals(number).name)
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    for number in numbers:
+
+def interrupt(number, _frame):
+    """The first of these signals raises Interrupted, so that all is undone; later ones do not disturb that."""
+    ignore_interrupts()
+    raise Interrupted(number, signal.Signals(number).name)
+
+
+def catch_interrupts():
+    for number in INTERRUPTS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
-            signal.signal(number, handler)
+            signal.signal(number, interrupt)
+
+
+def ignore_interrupts():
+    for number in INTERRUPTS:
+        if signal.getsignal(number) == interrupt:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def main(arguments, machine=None):

@@ -149,14 +149,14 @@ class PciSysfs:
             return self.info(bdf)
         link = f"/sys/class/net/{text}"
         if not re.fullmatch(r"[^/\s:]{1,15}", text) or text in (".", "..") or not self.machine.exists(link):
-            raise Error("find device", f"'{text}'", "neither a PCI address nor a network interface",
+            raise Error("find device", repr(text), "neither a PCI address nor a network interface",
                         remedy="expected DDDD:BB:DD.F, BB:DD.F or a name that ip -brief link prints")
         above, _, last = self.machine.real_path(link + "/device").rpartition("/")
         if re.fullmatch(r"virtio\d+", last):
             last = above.rpartition("/")[2]
         if bdf := Bdf.try_parse(last):
             return self.info(bdf)
-        raise Error("find device", f"'{text}'", "this interface is no PCI device",
+        raise Error("find device", repr(text), "this interface is no PCI device",
                     remedy="list the devices there are: pollux-devbind status")
 
 

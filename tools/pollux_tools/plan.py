@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """plan(): which steps a command of pollux-devbind takes, after what speaks against them has been checked."""
 import os
+import re
 
 from pollux_tools import steps
 from pollux_tools.error import Error, UsageError, note
@@ -72,9 +73,9 @@ def require_unused(machine, function, force):
 def named_driver(text):
     """--driver as written; vfio_pci is taken for vfio-pci, as module names have it."""
     if Bdf.try_parse(text):
-        raise UsageError(f"--driver {text}: that is a device; a driver is missing, such as --driver vfio-pci")
-    if not text or "/" in text or text.startswith((".", "-")):
-        raise UsageError(f"--driver '{text}': no driver's name; one of {', '.join(USERSPACE_DRIVERS)}, {KERNEL}, ...")
+        raise UsageError(f"--driver {text!r}: that is a device; a driver is missing, such as --driver vfio-pci")
+    if not re.fullmatch(r"\w[\w-]*", text, re.ASCII):
+        raise UsageError(f"--driver {text!r}: no driver's name; one of {', '.join(USERSPACE_DRIVERS)}, {KERNEL}, ...")
     same = [driver for driver in USERSPACE_DRIVERS if driver.replace("-", "_") == text.replace("-", "_")]
     return same[0] if same else text
 
@@ -84,16 +85,22 @@ def needs_override(driver):
     return driver in USERSPACE_DRIVERS or "vfio" in driver or driver == "pci-stub"
 
 
+def load_steps(machine, driver):
+    there = driver in (None, KERNEL) or PciSysfs(machine).has_driver(driver)
+    return [] if there else [steps.LoadDriver(driver)]
+
+
 def rebind_steps(machine, function, driver):
     """From whatever has the device now to `driver`; None: to no driver, KERNEL: to the kernel's choice."""
     override = driver if driver and needs_override(driver) else None
-    out = [steps.LoadDriver(driver)] if driver not in (None, KERNEL) else []
+    out = load_steps(machine, driver)
     if function.driver is not None and function.driver != driver:
         out.append(steps.Unbind(function))
     if function.override != override:
         out.append(steps.Override(function, override))
     if driver == KERNEL:
-        out.append(steps.Probe(function, KernelModules(machine).for_device(function.bdf)))
+        modules = KernelModules(machine).for_device(function.bdf)
+        out.append(steps.Probe(function, [name for name in modules if not machine.exists(f"/sys/module/{name}")]))
     elif driver is not None and function.driver != driver:
         out.append(steps.Bind(function, driver))
     return out
@@ -103,7 +110,9 @@ def bind_steps(machine, function, options):
     driver = options.driver
     if driver == KERNEL and function.driver and not function.in_userspace:
         return []  # the kernel has chosen
-    out = [steps.AllowNoIommu()] if options.noiommu and function.iommu_group is None else []
+    out = []
+    if options.noiommu and function.iommu_group is None:
+        out += [*load_steps(machine, driver), steps.AllowNoIommu()]  # loading brings the parameter
     if function.driver != driver:
         out.append(steps.Remember(function))
         out += rebind_steps(machine, function, driver)
@@ -111,8 +120,6 @@ def bind_steps(machine, function, options):
         out.append(steps.Forget(function))
     if options.uid >= 0 or options.gid >= 0:
         out.append(steps.GiveNodes(function, driver, options.uid, options.gid))
-    if out and isinstance(out[0], steps.AllowNoIommu):
-        out.insert(0, steps.LoadDriver(driver))  # brings the parameter
     return out
 
 

@@ -324,13 +324,17 @@ def unbind_if_with(machine, bdf, driver):
 
 # ---- all or nothing -------------------------------------------------------------------------------------------------
 
-def carry_out(machine, steps):
-    """Does all steps; when one fails, undoes all and raises what failed; its .not_undone: what could not be undone."""
+def carry_out(machine, steps, at_end=lambda: None):
+    """Does all steps; when one fails, undoes all and raises what failed; its .not_undone: what could not be undone.
+
+    at_end: called when all is done and nothing shall be undone any more.
+    """
     begun = []
     try:
         for step in steps:
             begun.append(step)
             step.run(machine)
+        at_end()
     except BaseException as failure:
         failure.not_undone = undo(machine, begun)
         raise
