@@ -121,6 +121,14 @@ class BindAndBack(Case):
                 self.assertEqual(self.kernel.driver(NIC), "e1000e")
                 self.done("bind", NIC, "--driver", "vfio-pci")
 
+    def test_restore_of_what_was_given_back_by_hand_only_forgets(self):
+        for former in ('"igb"', "null"):
+            self.kernel.put(steps.state_file(NIC), f'{{"driver": {former}, "id": "8086:10d3"}}')
+            self.kernel.put(f"{PCI}/devices/{NIC}/driver_override", "vfio-pci")
+            self.done("restore")
+            self.assertEqual((self.kernel.driver(NIC), self.kernel.override(NIC)), ("e1000e", "(null)"))
+            self.assertFalse(self.kernel.exists(steps.state_file(NIC)))
+
     def test_restore_of_what_the_kernel_has_changes_nothing(self):
         self.done("restore", NIC)
         self.assertEqual(self.kernel.writes, [])

@@ -131,9 +131,10 @@ def unbind_steps(machine, function, _options):
 
 def restore_steps(machine, function, _options):
     state = steps.remembered(machine, function)
-    if state is None and function.driver and not function.in_userspace:
-        return []  # the kernel has it
-    former = state["driver"] if state else KERNEL
+    with_kernel = function.driver and not function.in_userspace  # given back by other means: it stays there
+    if with_kernel and state is None:
+        return []
+    former = function.driver if with_kernel else state["driver"] if state else KERNEL
     return [*rebind_steps(machine, function, former), steps.Forget(function)]
 
 

@@ -18,6 +18,14 @@ WITHOUT_IOMMU = ("turn the IOMMU on (VT-d or AMD-Vi in the firmware's setup, int
 PACKAGES = {"vfio-pci": "boot a kernel that has it, such as Debian's linux-image-amd64",
             "uio_pci_generic": "boot a kernel that has it, such as Debian's linux-image-amd64",
             "igb_uio": "it is built outside the kernel; uio_pci_generic and vfio-pci are part of it"}
+DMESG = "the kernel's log says more: dmesg | tail"
+WRITE_REMEDIES = {
+    errno.ENOENT: "the device is gone (unplugged?): pollux-devbind status",
+    errno.ENODEV: "the device is gone, or its driver changed meanwhile: pollux-devbind status",
+    errno.EACCES: "run as root: sudo pollux-devbind ...",
+    errno.EROFS: "/sys is read-only here, as in containers; run on the host",
+    errno.EPERM: "the kernel forbids it even to root: lockdown (Secure Boot)? cat /sys/kernel/security/lockdown",
+}
 
 
 class Step:
@@ -268,16 +276,6 @@ def write(machine, file, text, operation):
         machine.write(file, text)
     except OSError as error:
         raise Error(operation, file, code=error.errno, remedy=WRITE_REMEDIES.get(error.errno, DMESG)) from None
-
-
-DMESG = "the kernel's log says more: dmesg | tail"
-WRITE_REMEDIES = {
-    errno.ENOENT: "the device is gone (unplugged?): pollux-devbind status",
-    errno.ENODEV: "the device is gone, or its driver changed meanwhile: pollux-devbind status",
-    errno.EACCES: "run as root: sudo pollux-devbind ...",
-    errno.EROFS: "/sys is read-only here, as in containers; run on the host",
-    errno.EPERM: "the kernel forbids it even to root: lockdown (Secure Boot)? cat /sys/kernel/security/lockdown",
-}
 
 
 def bind(machine, bdf, driver):
