@@ -621,6 +621,25 @@ class Status(Case):
         self.assertIn("device 8086:10d3", self.done())
 
 
+class Nonsense(Case):
+    def test_each_file_absent_or_nonsense(self):
+        """Whatever one file says: a status, and a dry run or its one line of error."""
+        self.kernel.add_route("eth4")
+        self.kernel.put("/proc/net/if_inet6", "fd000000000000000000000000000001 02 40 00 80 eth5")
+        self.kernel.add_process(12, "testpmd", "/dev/vfio/4")
+        self.done("bind", NIC, "--driver", "vfio-pci", "--force")
+        everything = list(pathlib.Path(self.kernel.folder).rglob("*"))
+        for path in [path for path in everything if path.is_file() and not path.is_symlink()]:
+            content = path.read_bytes()
+            for nonsense in (b"", b"-1\n", b"\xff\xfe\x00", b"99999999999999999999\n", b"a b c d e f\n" * 2, None):
+                path.unlink() if nonsense is None else path.write_bytes(nonsense)
+                with self.subTest(file=path, nonsense=nonsense):
+                    self.assertEqual(self.run_tool("status"), 0)
+                    self.assertIn(self.run_tool("restore", "--dry-run"), (0, 1))
+                    self.assertLessEqual(len(self.err.splitlines()), 1)
+                path.write_bytes(content)
+
+
 class Program(unittest.TestCase):
     """The installed file itself, as a process."""
 

@@ -103,8 +103,14 @@ def device_holders(machine, function):
     for pid in filter(str.isdigit, machine.names_in("/proc")):
         for name in _files_of(machine, pid):
             if name in nodes or name.startswith(bars):
-                found.setdefault(int(pid), Holder(int(pid), machine.read(f"/proc/{pid}/comm") or "?", name))
+                found.setdefault(int(pid), Holder(int(pid), _command(machine, pid), name))
     return [holder for _, holder in sorted(found.items())]
+
+
+def _command(machine, pid):
+    """A process names itself as it likes, also with line ends and what terminals obey."""
+    name = machine.read(f"/proc/{pid}/comm") or ""
+    return "".join(c if c.isprintable() else "?" for c in name) or "?"
 
 
 def _files_of(machine, pid):
