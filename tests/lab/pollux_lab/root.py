@@ -2,20 +2,15 @@
 
 import os
 import re
-import shlex
 import shutil
-import signal
-import subprocess
-import time
 
 from . import mirror, recipe
-from .say import LabError, Progress, say
+from .commands import Commands, check_rights
+from .say import LabError
 
 HOST_TOOLS = {"debootstrap": "debootstrap", "unshare": "util-linux"}
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 NEEDED_BYTES = 4 << 30
-
-APT_OPTIONS = ["-y", "-q", "--no-install-recommends", "-o", "Acquire::Retries=3", "-o", "APT::Sandbox::User=root"]
 
 # Nobody reads manuals in the root, and an interrupted build is thrown away: no fsync.
 DPKG_OPTIONS = """force-unsafe-io
@@ -34,28 +29,11 @@ def check_host(directory):
     if missing:
         raise LabError(f"building the lab's root needs {', '.join(missing)}",
                        f"apt-get install --no-install-recommends {' '.join(missing)}")
-    if os.geteuid() != 0:
-        raise LabError("building the lab's root needs root (debootstrap, chroot)",
-                       "run `lab build` once as root; `lab run` then works for everyone who can read the cache")
-    free = shutil.disk_usage(directory).free
-    if free < NEEDED_BYTES:
-        raise LabError(f"{directory} has {free >> 20} MiB free, the build needs {NEEDED_BYTES >> 20}",
-                       "free some space, or set POLLUX_LAB_CACHE to a directory with more")
+    check_rights(directory, "root", "build", NEEDED_BYTES)
 
 
-class Builder:
-    """Makes one root in `root`; every command's output goes to `log`."""
-
-    def __init__(self, root, log):
-        self.root = root
-        self.log = log
-        self.progress = Progress()
-        self.proxies = mirror.host_proxy_settings()
-        self.environment = {
-            **os.environ, **mirror.proxy_environment(self.proxies),
-            "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "HOME": "/root",
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        }
+class Builder(Commands):
+    """Makes one root in `root`."""
 
     def build(self):
         self.step(f"debootstrap {recipe.SUITE}", self.bootstrap)
@@ -66,12 +44,6 @@ class Builder:
             self.step(f"kernel of {suite}", self.unpack_kernel, metapackage, suite)
         self.step("checking QEMU", self.check_qemu)
         self.clean_up()
-
-    def step(self, title, action, *arguments):
-        begun = time.monotonic()
-        action(*arguments)
-        self.progress.clear()
-        say(f"  {title}: {time.monotonic() - begun:.0f} s")
 
     def bootstrap(self):
         chosen = mirror.mirror()
@@ -85,10 +57,7 @@ class Builder:
         self.write("etc/apt/apt.conf.d/99lab", "".join(line + "\n" for line in self.proxies))
         self.write("etc/dpkg/dpkg.cfg.d/lab", DPKG_OPTIONS)
         self.write("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", mode=0o755)
-        self.chroot(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "update"])
-
-    def install(self, packages, suite=recipe.SUITE):
-        self.chroot(["apt-get", "install", "-t", suite, *APT_OPTIONS, *packages])
+        self.update_lists()
 
     def unpack_kernel(self, metapackage, suite):
         for package in self.kernel_parts(metapackage, suite):
@@ -121,44 +90,3 @@ class Builder:
     def clean_up(self):
         self.chroot(["apt-get", "clean"])
         shutil.rmtree(f"{self.root}/var/lib/apt/lists")
-
-    def write(self, path, content, mode=0o644):
-        with open(f"{self.root}/{path}", "w", encoding="utf-8") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-
-    def chroot(self, arguments):
-        return self.command(["chroot", self.root, *arguments])
-
-    def command(self, arguments):
-        """Runs one step and returns its output's lines. A mount namespace of its own: whatever
-        maintainer scripts or debootstrap mount is gone when the command ends, however it ends."""
-        self.log.write(f"+ {shlex.join(arguments)}\n")
-        lines = []
-        process = subprocess.Popen(["unshare", "--mount", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, errors="replace", env=self.environment,
-                                   start_new_session=True)
-        try:
-            for line in process.stdout:
-                lines.append(line)
-                self.log.write(line)
-                self.progress.show(line)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-        finally:
-            process.wait()
-            process.stdout.close()
-        if process.returncode != 0:
-            self.progress.clear()
-            raise CommandFailed(arguments, process.returncode, lines[-15:])
-        return lines
-
-
-class CommandFailed(LabError):
-    """One command of the build failed; carries the end of what it printed."""
-
-    def __init__(self, arguments, status, tail):
-        text = "".join(f"\n       | {line.rstrip()}" for line in tail)
-        super().__init__(f"`{shlex.join(arguments)}` failed with status {status}:{text}",
-                         "check the network and the mirror (POLLUX_LAB_MIRROR overrides it), then run `lab build` again")

@@ -1,5 +1,6 @@
-"""What the lab tells its user: progress lines, errors, and the exit statuses of its own."""
+"""What the lab tells its user (progress lines, errors, exit statuses of its own), and how it is ended."""
 
+import ctypes
 import signal
 import sys
 
@@ -40,6 +41,14 @@ def interrupt_on(*numbers):
 
     for number in numbers:
         signal.signal(number, handler)
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    """In a child's process before its program starts: when the lab is killed, the child goes too."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def say(text):

@@ -2,32 +2,22 @@
 
 import collections
 import contextlib
-import ctypes
 import os
 import select
 import selectors
-import signal
 import socket
 import subprocess
 import sys
 import time
 
 from .qmp import Qmp
-from .say import EXIT_LAB, EXIT_TIMEOUT, LabError, say
+from .say import EXIT_LAB, EXIT_TIMEOUT, LabError, die_with_parent, say
 
 BOOT_LIMIT = 240       # seconds until the guest must be up; 8 are normal, a busy machine needs more
 QUIT_LIMIT = 10        # seconds QEMU gets to end after it was told to
 CHUNK = 1 << 18
 ESCAPE = b"\x1d"       # Ctrl-]
 LOG_LINES = 40
-
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent():
-    """In QEMU's process before it starts: when the lab is killed, QEMU goes too."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
 
 class Session:
     """One machine. `run()` returns PROGRAM's exit status, or raises LabError saying what happened."""
