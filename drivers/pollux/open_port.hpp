@@ -10,8 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include <pollux/backend/vfio.hpp>
+#include <pollux/backend/open.hpp>
 #include <pollux/e1000/port.hpp>
+#include <pollux/ixgbe/port.hpp>
 #include <pollux/kernel/packet_socket.hpp>
 #include <pollux/net/any_port.hpp>
 #include <pollux/net/spec.hpp>
@@ -33,24 +34,19 @@ namespace detail {
 
 /// What the ports of one call share. Members in order of acquisition.
 struct PortGroup {
-  std::unique_ptr<VfioContainer> container;
+  OpenedDevices opened;
   HostDomain host;
-  std::vector<std::unique_ptr<VfioDevice>> devices;
   std::unique_ptr<BufferPool> pool;
 
   /// Opens the devices, then the pool, because memory is mapped for all devices at once.
   PortGroup(const std::vector<PortSpec>& specs, const OpenOptions& options) {
+    std::vector<std::string> devices;
     for (const PortSpec& spec : specs) {
-      if (spec.kind != PortKind::kPci) continue;
-      const Bdf bdf = Bdf::parse(spec.object);
-      if (!container) {
-        (void)PciSysfs{}.info(bdf);  // a wrong address is reported as that, before a missing VFIO is
-        container = std::make_unique<VfioContainer>();
-      }
-      devices.push_back(std::make_unique<VfioDevice>(*container, bdf));
+      if (spec.kind == PortKind::kPci) devices.push_back(spec.object);
     }
-    if (container) {
-      pool = std::make_unique<BufferPool>(*container, options.buffers);
+    if (!devices.empty()) {
+      opened = open_devices(devices);
+      pool = std::make_unique<BufferPool>(*opened.domain, options.buffers);
     } else {  // hugepages are kept for those who need them
       pool = std::make_unique<BufferPool>(host, options.buffers, BufferPool::kDefaultBufferBytes,
                                           PagePreference::kOrdinary);
@@ -69,12 +65,37 @@ Config driver_config(const OpenOptions& options) {
   return config;
 }
 
-using Pci82574 = e1000::Port<e1000::I82574, VfioDevice>;
-
-inline std::unique_ptr<Pci82574> make_82574(VfioDevice& device, BufferPool& pool, const OpenOptions& options) {
-  auto port = std::make_unique<Pci82574>(device, pool, driver_config<e1000::Config>(options));
+template <class P, class Config>
+std::unique_ptr<P> make_started(PciDevice& device, BufferPool& pool, const OpenOptions& options) {
+  auto port = std::make_unique<P>(device, pool, driver_config<Config>(options));
   port->start();
   return port;
+}
+
+/// Calls visit(std::unique_ptr<P>) with a started port of the driver that knows the device.
+/// Errors: raises ENODEV when none does.
+template <class Visit>
+auto visit_pci(PciDevice& device, BufferPool& pool, const OpenOptions& options, Visit&& visit) {
+  const auto known_to = [&](const auto& table) {
+    for (const auto& entry : table) {
+      if (PciId{entry.vendor, entry.device} == device.id()) return true;
+    }
+    return false;
+  };
+  if (known_to(e1000::kI82574Devices)) {
+    return visit(make_started<e1000::Port<e1000::I82574, PciDevice>, e1000::Config>(device, pool, options));
+  }
+  if (known_to(ixgbe::I82599::kDevices)) {
+    return visit(make_started<ixgbe::Port<ixgbe::I82599, PciDevice>, ixgbe::Config>(device, pool, options));
+  }
+  if (known_to(ixgbe::IX540::kDevices)) {
+    return visit(make_started<ixgbe::Port<ixgbe::IX540, PciDevice>, ixgbe::Config>(device, pool, options));
+  }
+  raise({.code = ENODEV,
+         .operation = "drive",
+         .object = device.name(),
+         .where = text::cat("no driver here knows PCI id ", device.id().to_string()),
+         .remedy = "the drivers know 82574, 82599 and X540: see drivers/pollux/*/README.md"});
 }
 
 inline std::unique_ptr<PacketSocket> make_packet_socket(const std::string& interface, BufferPool& pool,
@@ -157,11 +178,12 @@ inline std::vector<AnyPort> open_ports(const std::vector<std::string>& specs, co
   for (const std::string& text : specs) parsed.push_back(PortSpec::parse(text));
   const auto group = std::make_shared<detail::PortGroup>(parsed, options);
   std::vector<AnyPort> ports;
-  auto device = group->devices.begin();
+  auto device = group->opened.devices.begin();
   for (const PortSpec& spec : parsed) {
     switch (spec.kind) {
       case PortKind::kPci:
-        ports.push_back(detail::any_port(group, detail::make_82574(**device++, *group->pool, options)));
+        detail::visit_pci(**device++, *group->pool, options,
+                          [&](auto port) { ports.push_back(detail::any_port(group, std::move(port))); });
         break;
       case PortKind::kSim:
         if (specs.size() > 1) {
@@ -203,7 +225,8 @@ auto visit_port(std::string_view spec, const OpenOptions& options, Visit&& visit
   detail::PortGroup group({parsed}, options);
   const std::string& notes = group.pool->note();
   if (parsed.kind == PortKind::kPci) {
-    return visit(*detail::make_82574(*group.devices.front(), *group.pool, options), notes);
+    return detail::visit_pci(*group.opened.devices.front(), *group.pool, options,
+                             [&](auto port) { return visit(*port, notes); });
   }
   return visit(*detail::make_packet_socket(parsed.object, *group.pool, options), notes);
 }

@@ -8,6 +8,8 @@
 #include <pollux/core/error.hpp>
 #include <pollux/core/syscall.hpp>
 #include <pollux/core/socket.hpp>
+#include <pollux/core/poll.hpp>
+#include <pollux/core/memory_calls.hpp>
 #include <pollux/core/unique_fd.hpp>
 #include <pollux/core/file.hpp>
 #include <pollux/core/mapping.hpp>
@@ -18,11 +20,14 @@
 #include <pollux/reg/register.hpp>
 #include <pollux/reg/bar.hpp>
 #include <pollux/reg/wait.hpp>
+#include <pollux/reg/port_io.hpp>
 #include <pollux/reg/dump.hpp>
 
 #include <pollux/dma/domain.hpp>
 #include <pollux/dma/iova.hpp>
 #include <pollux/dma/hugepage.hpp>
+#include <pollux/dma/physical.hpp>
+#include <pollux/dma/contiguous.hpp>
 #include <pollux/dma/region.hpp>
 #include <pollux/dma/ring.hpp>
 #include <pollux/dma/buffers.hpp>
@@ -34,8 +39,20 @@
 #include <pollux/pci/bind.hpp>
 #include <pollux/pci/scan.hpp>
 
+#include <pollux/irq/interrupt.hpp>
+#include <pollux/irq/vectors.hpp>
+#include <pollux/irq/policy.hpp>
+#include <pollux/irq/rx_waiter.hpp>
+
 #include <pollux/backend/concept.hpp>
+#include <pollux/backend/pci_device.hpp>
+#include <pollux/backend/vfio_device.hpp>
 #include <pollux/backend/vfio.hpp>
+#include <pollux/backend/iommufd_abi.hpp>
+#include <pollux/backend/vfio_cdev.hpp>
+#include <pollux/backend/sysfs.hpp>
+#include <pollux/backend/uio.hpp>
+#include <pollux/backend/open.hpp>
 
 #include <pollux/net/packet.hpp>
 #include <pollux/net/burst.hpp>

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // VFIO without a kernel that has it: a fake one behind the system call seam, well-behaved, failing and hostile.
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
+#include "../real_calls.hpp"
+
 namespace fake {
 
+using namespace real_calls;
 int open(const char* path, int flags) noexcept;
 int close(int fd) noexcept;
 ssize_t read(int fd, void* to, std::size_t n) noexcept;

@@ -152,6 +152,15 @@ class SimRig {
       if (!a && !b) return;
     }
   }
+  void work() noexcept { step(); }
+  template <class Done>
+  void await(Done done) {
+    for (int i = 0; i < 4; ++i) {
+      step();
+      if (done()) return;
+    }
+  }
+  void hold_sending(bool hold) { set_link(!hold); }
   void set_link(bool up) {
     cable_.set_link(up);
     step();  // both see it at one time, so that neither sends while the other does not listen

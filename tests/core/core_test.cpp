@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Tests of core: byte order, text, errors, file descriptors, files, mappings, time, the one-load hand-off.
-#include <fcntl.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
+
+#include "../real_calls.hpp"
 
 // The library's seam to the kernel: real calls, but the next read or write can be interrupted or cut short.
 namespace seam {
-using ::open, ::close, ::pread, ::pwrite, ::ioctl, ::mmap, ::munmap, ::madvise;
+using namespace real_calls;
 inline int interrupted_reads = 0;
 inline bool short_write = false;
 inline ssize_t read(int fd, void* to, std::size_t n) noexcept {

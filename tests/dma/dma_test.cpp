@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Tests of dma: the IOVA allocator against a model, ring indices at their wrap, regions and pools on real memory.
-#include <fcntl.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "../real_calls.hpp"
 
 // The library's seam to the kernel: real calls, but hugepages can be made scarce and unmapping is written down.
 namespace seam {
-using ::open, ::close, ::read, ::write, ::pread, ::pwrite, ::ioctl;
+using namespace real_calls;
 inline bool no_hugepages = false;
 inline bool no_memory = false;
 inline std::vector<std::string> events;
@@ -23,6 +21,39 @@ inline void* mmap(void* hint, std::size_t n, int prot, int flags, int fd, off_t 
 inline int munmap(void* at, std::size_t n) noexcept {
   events.emplace_back("munmap");
   return ::munmap(at, n);
+}
+/// Frames of a make-believe physical memory: given to pages in the order in which they are asked for, and written into
+/// the page, so that the page keeps its frame wherever it is mapped. Empty: the kernel's.
+inline std::vector<std::uint64_t> frames;
+inline std::size_t next_frame = 0;
+inline std::uint64_t pagemap_bits = std::uint64_t{1} << 63;
+inline int pread_errno = 0;
+inline std::size_t free_in_pool = 0, punched = 0;
+inline ssize_t pread(int fd, void* to, std::size_t n, off_t at) noexcept {
+  if (pread_errno != 0) return errno = pread_errno, -1;
+  if (frames.empty()) return ::pread(fd, to, n, at);
+  for (std::size_t i = 0; i < n / 8; ++i) {
+    auto* page = reinterpret_cast<std::uint64_t*>((static_cast<std::uintptr_t>(at) / 8 + i) * 4096);
+    if (*page == 0) *page = frames[next_frame++ % frames.size()];
+    static_cast<std::uint64_t*>(to)[i] = *page | pagemap_bits;
+  }
+  return static_cast<ssize_t>(n);
+}
+inline int memfd_create(const char* name, unsigned flags) noexcept {
+  return ::memfd_create(name, frames.empty() ? flags : flags & 3);
+}
+inline int fallocate(int fd, int mode, off_t at, off_t bytes) noexcept {
+  ++punched;
+  return ::fallocate(fd, mode, at, bytes);
+}
+/// The kernel's pool of 4 KiB "hugepages", which only the make-believe memory has.
+inline int open(const char* path, int flags) noexcept {
+  if (std::string_view(path).find("hugepages-4kB/") == std::string_view::npos) return ::open(path, flags);
+  const int fd = ::memfd_create("pool", 0);
+  const std::string text = std::string_view(path).ends_with("free_hugepages") ? std::to_string(free_in_pool) : "0";
+  (void)!::write(fd, text.data(), text.size());
+  ::lseek(fd, 0, SEEK_SET);
+  return fd;
 }
 inline bool cannot_populate = false;
 inline int madvise(void* at, std::size_t n, int advice) noexcept {
@@ -44,7 +75,9 @@ inline int madvise(void* at, std::size_t n, int advice) noexcept {
 #include <optional>
 #include <random>
 
+#include <pollux/dma/contiguous.hpp>
 #include <pollux/dma/iova.hpp>
+#include <pollux/dma/physical.hpp>
 #include <pollux/dma/pool.hpp>
 #include <pollux/dma/region.hpp>
 #include <pollux/dma/ring.hpp>
@@ -429,12 +462,45 @@ TEST_F(DmaMemory, ThatCannotBePopulatedIsGivenBack) {
   EXPECT_EQ(shared_mappings(), before);
 }
 
-TEST_F(DmaMemory, OnOrdinaryPagesNeedsAnIommu) {
+TEST_F(DmaMemory, WithoutIommuIsOnHugepagesWhateverIsPreferred) {
+  NEEDS_HUGEPAGES(1);
   BookkeepingDomain physical(false);
-  const auto got = DmaRegion::try_allocate(physical, 4096, PagePreference::kOrdinary);
-  ASSERT_FALSE(got);
-  EXPECT_EQ(got.failure().code, EINVAL);
-  EXPECT_NE(got.failure().text().find("bookkeeping"), std::string::npos);
+  EXPECT_EQ(DmaRegion::allocate(physical, 4096, PagePreference::kOrdinary).page_bytes(), dma::kPage2M);
+  EXPECT_EQ(DmaRegion::allocate(physical, 4096, PagePreference::kHuge).page_bytes(), dma::kPage2M);
+}
+
+TEST_F(DmaMemory, OfTheCallerStaysTheCallers) {
+  BookkeepingDomain domain(true);
+  alignas(4096) static std::byte own[8192];
+  {
+    const auto region = std::move(DmaRegion::try_adopt(domain, own)).value();
+    EXPECT_EQ(region.data(), own);
+    EXPECT_EQ(region.size(), sizeof own);
+    EXPECT_EQ(domain.mapped.size(), 1u);
+  }
+  EXPECT_TRUE(domain.mapped.empty());
+  own[0] = std::byte{1};  // still there
+  domain.refuse = true;
+  EXPECT_EQ(DmaRegion::try_adopt(domain, own).failure().code, ENOSPC);
+}
+
+TEST_F(DmaMemory, OfANodeThatIsNotThereIsRefused) {
+  BookkeepingDomain domain(true);
+  for (const int node : {1023, 5000}) {
+    const auto got = DmaRegion::try_allocate(domain, 4096, {PagePreference::kOrdinary, node});
+    ASSERT_FALSE(got);
+    EXPECT_EQ(got.failure().code, EINVAL);
+    EXPECT_NE(got.failure().text().find("node " + std::to_string(node)), std::string::npos);
+  }
+  EXPECT_EQ(DmaRegion::allocate(domain, 4096, {PagePreference::kOrdinary, 0}).size(), 4096u) << "node 0 is everywhere";
+}
+
+TEST_F(DmaMemory, AGibibytePageIsNotToBeHadAndTheNextSizeTaken) {
+  BookkeepingDomain domain(true);
+  if (dma::free_pages(dma::kPage1G) != 0) GTEST_SKIP() << "this machine has 1 GiB hugepages";
+  const auto region = DmaRegion::allocate(domain, 4096, PagePreference::kHuge1G);
+  EXPECT_NE(region.page_bytes(), dma::kPage1G);
+  EXPECT_NE(region.note().find(region.page_bytes() == dma::kPage2M ? "1 GiB" : "2 MiB"), std::string::npos);
 }
 
 TEST_F(DmaMemory, WithoutHugepagesAndIommuSaysWhichCommandMendsIt) {
@@ -485,6 +551,125 @@ TEST_F(DmaMemory, ComesOnHugepagesWhereThereAreAny) {
     EXPECT_LT(dma::free_2m_pages(), free);
   }
   EXPECT_TRUE(physical.mapped.empty());
+}
+
+// ---- Physical memory ----------------------------------------------------------------------------------------------
+
+struct Physical : testing::Test {
+  ~Physical() override {
+    seam::frames.clear();
+    seam::next_frame = seam::free_in_pool = seam::punched = 0;
+    seam::pagemap_bits = std::uint64_t{1} << 63;
+    seam::pread_errno = 0;
+  }
+  static std::vector<std::uint64_t> frames_in(const Mapping& memory) {
+    std::vector<std::uint64_t> out;
+    for (std::size_t at = 0; at < memory.size(); at += 4096) {
+      out.push_back(*reinterpret_cast<const std::uint64_t*>(memory.data() + at));
+    }
+    return out;
+  }
+  static dma::MemoryRequest pages(std::size_t n) { return {.bytes = n * 4096, .page_bytes = 4096}; }
+  Pagemap pagemap{"/dev/null"};
+};
+
+TEST_F(Physical, PagesThatFollowEachOtherAreUsedAsTheyAre) {
+  seam::frames = {100, 101, 102};
+  const auto memory = std::move(dma::try_map_consecutive(pages(3), pagemap)).value();
+  EXPECT_EQ(frames_in(memory), (std::vector<std::uint64_t>{100, 101, 102}));
+  EXPECT_EQ(seam::punched, 0u);
+}
+
+TEST_F(Physical, PagesInTheWrongOrderAreMappedInTheRightOne) {
+  seam::frames = {102, 100, 101};
+  const auto memory = std::move(dma::try_map_consecutive(pages(3), pagemap)).value();
+  EXPECT_EQ(frames_in(memory), (std::vector<std::uint64_t>{100, 101, 102}));
+}
+
+TEST_F(Physical, ScatteredPagesAreReplacedUntilSomeFollowEachOther) {
+  seam::frames = {10, 7, 30, 40, 8, 9, 50};
+  seam::free_in_pool = 4;
+  const auto memory = std::move(dma::try_map_consecutive(pages(3), pagemap)).value();
+  EXPECT_EQ(frames_in(memory), (std::vector<std::uint64_t>{7, 8, 9}));
+  EXPECT_EQ(seam::punched, 3u) << "the pages that do not fit go back";
+}
+
+TEST_F(Physical, ScatteredPagesAndNoMoreOfThemIsAnError) {
+  seam::frames = {10, 20, 30};
+  const auto got = dma::try_map_consecutive(pages(2), pagemap);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.failure().code, ENOMEM);
+  EXPECT_NE(got.failure().text().find("no 2 of 2 follow each other"), std::string::npos);
+}
+
+TEST_F(Physical, HiddenAddressesAreExplained) {
+  seam::frames = {100};
+  seam::pagemap_bits = 0;
+  alignas(4096) std::byte page[4096]{};
+  EXPECT_EQ(pagemap.try_locate(page, sizeof page).failure().code, EFAULT) << "not present";
+  std::fill(std::begin(page), std::end(page), std::byte{0});
+  seam::frames = {std::uint64_t{1} << 55};  // present, and a frame number of zero
+  seam::pagemap_bits = std::uint64_t{1} << 63;
+  const Failure hidden = pagemap.try_locate(page, sizeof page).failure();
+  EXPECT_EQ(hidden.code, EPERM);
+  EXPECT_NE(hidden.text().find("CAP_SYS_ADMIN"), std::string::npos);
+  seam::pread_errno = EIO;
+  EXPECT_EQ(pagemap.try_locate(page, sizeof page).failure().code, EIO);
+}
+
+TEST_F(Physical, AMissingPagemapIsNamed) {
+  try {
+    Pagemap none("/nonexistent/pagemap");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code().value(), ENOENT);
+    EXPECT_NE(std::string(error.what()).find("/nonexistent/pagemap"), std::string::npos);
+  }
+}
+
+TEST_F(Physical, TheDomainMapsConsecutiveMemoryOnly) {
+  PhysicalDomain domain("/dev/null");
+  EXPECT_FALSE(domain.translates());
+  seam::frames = {100, 101, 55, 57};
+  alignas(4096) static std::byte memory[4 * 4096];
+  const auto at = domain.try_map(memory, 2 * 4096);
+  ASSERT_TRUE(at);
+  EXPECT_EQ(Result<BusAddr>(at).value().value(), 100u * 4096);
+  const auto scattered = domain.try_map(memory + 2 * 4096, 2 * 4096);
+  ASSERT_FALSE(scattered);
+  EXPECT_EQ(scattered.failure().code, EINVAL);
+  EXPECT_NE(scattered.failure().text().find("hugepages"), std::string::npos);
+
+  EXPECT_TRUE(domain.try_check());
+  *reinterpret_cast<std::uint64_t*>(memory) = 99;  // the kernel has moved the page
+  const auto moved = domain.try_check();
+  ASSERT_FALSE(moved);
+  EXPECT_EQ(moved.failure().code, ESTALE);
+  domain.unmap(Result<BusAddr>(at).value(), 2 * 4096);
+  EXPECT_TRUE(domain.try_check()) << "nothing is mapped any more";
+}
+
+TEST_F(Physical, ARegionOfTheMachinesOwnHugepages) {
+  NEEDS_HUGEPAGES(4);
+  std::unique_ptr<PhysicalDomain> domain;
+  try {
+    domain = std::make_unique<PhysicalDomain>();
+    const DmaRegion region = DmaRegion::allocate(*domain, 3 * dma::kPage2M);
+    EXPECT_EQ(region.size(), 3 * dma::kPage2M);
+    EXPECT_EQ(region.bus().value() % dma::kPage2M, 0u);
+    const Pagemap kernel;
+    auto all = kernel.try_locate(region.data(), region.size());
+    ASSERT_TRUE(all);
+    for (std::size_t i = 0; i < all.value().size(); ++i) {
+      ASSERT_EQ(all.value()[i].value(), region.bus().value() + i * 4096) << "page " << i;
+    }
+    EXPECT_TRUE(domain->try_check());
+  } catch (const Error& error) {
+    // Scattered hugepages, or no right to see addresses: the messages must say so.
+    const std::string what = error.what();
+    ASSERT_TRUE(what.find("follow each other") != what.npos || what.find("CAP_SYS_ADMIN") != what.npos) << what;
+    GTEST_SKIP() << what;
+  }
 }
 
 TEST(FreeHugepagesOfTheMachine, AreZeroWhereTheKernelHasNone) { EXPECT_EQ(dma::free_2m_pages("/nonexistent"), 0u); }

@@ -489,6 +489,7 @@ struct ConfigView {
   std::uint8_t read8(std::uint32_t o) const { return static_cast<std::uint8_t>(model->read_config(o, 1)); }
   std::uint16_t read16(std::uint32_t o) const { return static_cast<std::uint16_t>(model->read_config(o, 2)); }
   std::uint32_t read32(std::uint32_t o) const { return model->read_config(o, 4); }
+  void write8(std::uint32_t o, std::uint8_t v) const { model->write_config(o, 1, v); }
   void write16(std::uint32_t o, std::uint16_t v) const { model->write_config(o, 2, v); }
   void write32(std::uint32_t o, std::uint32_t v) const { model->write_config(o, 4, v); }
   std::string name() const { return "82574"; }

@@ -2,17 +2,16 @@
 // Every system call of opening an 82574 fails in turn, on a real kernel: each gives one error, and nothing is left
 // open.
 #include <dirent.h>
-#include <fcntl.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
 #include <utility>
 
+#include "../real_calls.hpp"
+
 namespace seam {
+
+using namespace real_calls;
 
 inline int calls = 0;    // so far
 inline int fail_at = 0;  // this one fails; 0: none
@@ -40,13 +39,9 @@ inline void* mmap(void* hint, std::size_t n, int prot, int flags, int fd, off_t 
 }
 inline int munmap(void* at, std::size_t n) { return ::munmap(at, n); }
 inline int madvise(void* at, std::size_t n, int advice) { return fails() ? -1 : ::madvise(at, n, advice); }
-using ::bind;
-using ::getsockopt;
-using ::recv;
-using ::recvmsg;
-using ::send;
-using ::setsockopt;
-using ::socket;
+inline int eventfd(unsigned first, int flags) { return fails() ? -1 : ::eventfd(first, flags); }
+inline int flock(int fd, int operation) { return fails() ? -1 : ::flock(fd, operation); }
+inline int mlock(const void* at, std::size_t n) { return fails() ? -1 : ::mlock(at, n); }
 
 }  // namespace seam
 

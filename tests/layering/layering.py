@@ -13,8 +13,8 @@ LAYERS = {
     "reg": {"core", "reg"},
     "dma": {"core", "dma"},
     "pci": {"core", "pci"},
-    "irq": {"core", "reg", "dma", "pci", "irq"},
-    "backend": {"core", "reg", "dma", "pci", "backend"},
+    "irq": {"core", "irq"},
+    "backend": {"core", "reg", "dma", "pci", "irq", "backend"},
     "net": {"core", "dma", "net"},
     "kernel": {"core", "dma", "net", "kernel"},
     "rt": {"core", "dma", "net", "rt"},
@@ -35,8 +35,9 @@ DRIVER_FILES = {
     "link": (QUEUE_LAYERS, TABLES),
     "filters": (QUEUE_LAYERS, TABLES),
     "stats": (QUEUE_LAYERS, TABLES),
+    "interrupts": ({"core", "reg", "irq"}, TABLES),
     "bring_up": (QUEUE_LAYERS, TABLES | SET_UP),
-    "port": (QUEUE_LAYERS | {"backend/concept.hpp"}, TABLES | SET_UP | {"rx", "tx"}),
+    "port": (QUEUE_LAYERS | {"backend/concept.hpp"}, TABLES | SET_UP | {"rx", "tx", "interrupts"}),
     "model": ({"core", "reg", "net", "sim"}, TABLES | {"model"}),
 }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DeviceBackend: what a driver needs of one opened device, whichever way it was opened.
+// DeviceBackend: what a driver needs of one opened device, whichever way it was opened. InterruptCapable: the rest.
 #pragma once
 #include <concepts>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include <pollux/core/clock.hpp>
 #include <pollux/dma/domain.hpp>
+#include <pollux/irq/interrupt.hpp>
 #include <pollux/pci/config.hpp>
 #include <pollux/reg/bar.hpp>
 
@@ -34,6 +37,14 @@ concept DeviceBackend = requires(B& backend, unsigned bar_number) {
   { backend.id() } -> std::same_as<PciId>;
   /// How to call the device in messages: its address or path.
   { backend.name() } -> std::convertible_to<std::string>;
+};
+
+/// A backend that can also deliver the device's interrupts.
+template <class B>
+concept InterruptCapable = DeviceBackend<B> && requires(B& backend, IrqKind kind, unsigned n) {
+  { backend.irq_counts() } -> std::same_as<IrqCounts>;
+  /// Turns on n interrupts of one kind; see PciDevice::open_interrupts.
+  { backend.open_interrupts(kind, n) } -> std::same_as<std::vector<std::unique_ptr<Interrupt>>>;
 };
 
 }  // namespace pollux

@@ -1,66 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// VFIO by group and container with the type 1 IOMMU: VfioContainer (a DmaDomain), VfioDevice (a DeviceBackend).
+// VFIO by group and container: VfioContainer (a DmaDomain, type 1 IOMMU) with VfioDevice; VfioNoIommuDevice where the
+// machine has no IOMMU and the kernel was told to do without.
 #pragma once
-#include <linux/vfio.h>
-
-#include <array>
-#include <cstring>
-#include <memory>
 #include <optional>
-#include <string>
-#include <utility>
-#include <vector>
 
-#include <pollux/backend/concept.hpp>
-#include <pollux/core/mapping.hpp>
+#include <pollux/backend/vfio_device.hpp>
 #include <pollux/dma/iova.hpp>
-#include <pollux/pci/bind.hpp>
 
 namespace pollux {
-
-namespace detail {
-
-/// A T out of an ioctl's reply, as far as the reply is long enough; zero otherwise.
-template <class T>
-T read_reply(const std::vector<std::byte>& reply, std::size_t at) noexcept {
-  T out{};
-  if (at <= reply.size() && sizeof out <= reply.size() - at) std::memcpy(&out, reply.data() + at, sizeof out);
-  return out;
-}
-
-/// Calls visit(id, offset) for each capability of a VFIO info reply. The chain is the kernel's, yet bounded.
-template <class Visit>
-void for_each_vfio_capability(const std::vector<std::byte>& reply, std::uint32_t first, Visit visit) {
-  constexpr unsigned kMost = 64;
-  std::uint32_t at = first;
-  for (unsigned i = 0; at != 0 && i < kMost; ++i) {
-    const auto head = read_reply<vfio_info_cap_header>(reply, at);
-    visit(head.id, std::size_t{at});
-    if (head.next <= at) return;  // a chain that does not lead on
-    at = head.next;
-  }
-}
-
-/// An info ioctl whose reply may be longer than the caller knew: asks again with the room the kernel wants.
-/// Returns the reply; empty with errno set on failure. Info: a struct that starts with argsz.
-template <class Info>
-std::vector<std::byte> vfio_info(int fd, unsigned long request, Info info) {
-  std::vector<std::byte> reply(sizeof info);
-  constexpr std::size_t kMost = 64 << 10;  // no reply is anywhere near as long
-  for (int attempt = 0; attempt < 4; ++attempt) {
-    info.argsz = static_cast<std::uint32_t>(reply.size());
-    std::memcpy(reply.data(), &info, sizeof info);
-    if (sys::ioctl(fd, request, reply.data()) != 0) return {};
-    const auto needed = read_reply<Info>(reply, 0).argsz;
-    if (needed <= reply.size()) return reply;
-    if (needed > kMost) break;
-    reply.assign(needed, std::byte{0});
-  }
-  errno = EPROTO;
-  return {};
-}
-
-}  // namespace detail
 
 /// One IOMMU address space. Devices of any number of groups may join; all see the same memory.
 /// Must outlive its devices, regions and pools. Threads: one at a time.
@@ -95,57 +42,39 @@ class VfioContainer final : public DmaDomain {
   std::optional<IovaAllocator> iova_;  ///< set with the IOMMU, when the first group has joined
 };
 
-/// One function bound to vfio-pci.
-class VfioDevice {
+/// One function bound to vfio-pci, behind an IOMMU.
+class VfioDevice final : public VfioPciDevice {
  public:
-  using Io = reg::Mmio;
-  using DoorbellIo = reg::Mmio;
-  using Clock = SteadyClock;
-
-  /// Opens the function and turns memory decoding on, bus mastering off.
-  /// Errors: raises, naming the cause and what mends it: no such device, no IOMMU, another driver, group not viable
-  /// (which members), no permission, in use.
+  /// Opens the function. Errors: raises, naming the cause and what mends it: no such device, no IOMMU, another driver,
+  /// group not viable (which members), no permission, in use.
   VfioDevice(VfioContainer& container, Bdf bdf, const PciSysfs& sysfs = PciSysfs{});
-  VfioDevice(const VfioDevice&) = delete;
-  VfioDevice& operator=(const VfioDevice&) = delete;
-  ~VfioDevice();
-
-  [[nodiscard]] reg::Bar<Io> bar(unsigned number);
-  [[nodiscard]] reg::Bar<DoorbellIo> doorbells(unsigned number) { return bar(number); }
-  [[nodiscard]] Clock clock() const noexcept { return {}; }
-  [[nodiscard]] DmaDomain& domain() noexcept { return *container_; }
-  void enable_bus_master() { set_command(config(), pci_config::kCommandBusMaster, true); }
-  void disable_bus_master() noexcept;
-  [[nodiscard]] FdConfigSpace config() const { return {fd_.get(), config_offset_, name_}; }
-  [[nodiscard]] PciId id() const noexcept { return id_; }
-  [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  /// Whether the kernel knows a way to reset this function. [quirk qemu] 82574: it does, but nothing is reset.
-  [[nodiscard]] bool can_reset() const noexcept { return can_reset_; }
-  /// Resets the function by the kernel's best method; configuration space is kept. Errors: ENOTSUP, or the kernel's.
-  [[nodiscard]] Result<Done> try_reset();
+  [[nodiscard]] DmaDomain& domain() noexcept override { return *container_; }
+  [[nodiscard]] std::string backend_name() const override { return "VFIO group"; }
 
  private:
-  struct Region {
-    std::uint64_t size = 0;
-    std::uint64_t offset = 0;
-    bool mappable = false;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> areas;  ///< {offset, size} that may be mapped
-  };
-  [[nodiscard]] Region region(std::uint32_t index) const;
-  [[nodiscard]] Failure failure(const char* operation, std::string where, std::string remedy = {}) const {
-    return {
-        .code = errno, .operation = operation, .object = name_, .where = std::move(where), .remedy = std::move(remedy)};
+  VfioContainer* container_;
+};
+
+/// One function bound to vfio-pci on a machine without IOMMU, where enable_unsafe_noiommu_mode is on. Interrupts,
+/// regions and reset as under VFIO; DMA by physical address, from which nothing protects the machine: the kernel is
+/// tainted.
+class VfioNoIommuDevice final : public VfioPciDevice {
+ public:
+  /// `domain`: a PhysicalDomain. Errors: raises as VfioDevice; and when the mode is off, or CAP_SYS_RAWIO is missing.
+  VfioNoIommuDevice(DmaDomain& domain, Bdf bdf, const PciSysfs& sysfs = PciSysfs{},
+                    const std::string& dev = "/dev/vfio");
+  [[nodiscard]] DmaDomain& domain() noexcept override { return *domain_; }
+  [[nodiscard]] std::string backend_name() const override { return "VFIO no-IOMMU"; }
+  /// Whether the function stands in one of the kernel's make-believe groups.
+  [[nodiscard]] static bool is_group_of(const PciSysfs& sysfs, Bdf bdf) {
+    auto name = file::try_read(sysfs.device_path(bdf) + "/iommu_group/name");
+    return name && text::trim(name.value()) == "vfio-noiommu";
   }
 
-  VfioContainer* container_;
-  std::string name_;
-  PciId id_;
-  UniqueFd fd_;
-  std::uint64_t config_offset_ = 0;
-  bool can_reset_ = false;
-  std::array<Mapping, 6> bars_;  ///< after fd_: unmapped before the descriptor is closed
+ private:
+  DmaDomain* domain_;
+  UniqueFd container_, group_;
 };
-static_assert(DeviceBackend<VfioDevice>);
 
 // ---- VfioContainer ------------------------------------------------------------------------------------------------
 
@@ -338,111 +267,70 @@ inline void VfioContainer::unmap(BusAddr at, std::size_t bytes) noexcept {
 // ---- VfioDevice ---------------------------------------------------------------------------------------------------
 
 inline VfioDevice::VfioDevice(VfioContainer& container, Bdf bdf, const PciSysfs& sysfs)
-    : container_(&container), name_(bdf.to_string()) {
+    : VfioPciDevice({}, bdf.to_string()), container_(&container) {
   const PciFunctionInfo info = sysfs.info(bdf);
-  id_ = info.id;
+  set_id(info.id);
   if (!info.iommu_group) {
     raise({.code = ENODEV,
            .operation = "open by VFIO",
-           .object = name_,
+           .object = name(),
            .where = "no IOMMU stands before this device",
            .remedy = "enable VT-d or AMD-Vi in the firmware and boot with intel_iommu=on"});
   }
   if (info.driver != "vfio-pci") {
     raise({.code = EBUSY,
            .operation = "open by VFIO",
-           .object = name_,
+           .object = name(),
            .where = info.driver ? text::cat("bound to driver ", *info.driver) : "bound to no driver",
            .remedy = text::cat("as root: ", bind_commands(sysfs, info, "vfio-pci"))});
   }
   const int group = container.join(*info.iommu_group, sysfs);
-  fd_.reset(sys::ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name_.c_str()));
-  if (!fd_) raise(failure("open by VFIO", "VFIO_GROUP_GET_DEVICE_FD"));
-  vfio_device_info device{};
-  device.argsz = sizeof device;
-  if (sys::ioctl(fd_.get(), VFIO_DEVICE_GET_INFO, &device) != 0) { raise(failure("query", "VFIO_DEVICE_GET_INFO")); }
-  can_reset_ = (device.flags & VFIO_DEVICE_FLAGS_RESET) != 0;
-  config_offset_ = region(VFIO_PCI_CONFIG_REGION_INDEX).offset;
-  disable_bus_master();
-  set_command(config(), pci_config::kCommandMemory, true);
+  UniqueFd device(sys::ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name().c_str()));
+  if (!device) raise(failure("open by VFIO", "VFIO_GROUP_GET_DEVICE_FD"));
+  adopt(std::move(device));
 }
 
-// The kernel forbids it on close too; this also holds while BAR mappings or other descriptors keep the device open.
-inline VfioDevice::~VfioDevice() {
-  if (fd_) disable_bus_master();
-}
+// ---- VfioNoIommuDevice --------------------------------------------------------------------------------------------
 
-inline void VfioDevice::disable_bus_master() noexcept {
-  const auto at = static_cast<off_t>(config_offset_ + pci_config::kCommand);
-  std::uint16_t command = 0;
-  if (sys::pread(fd_.get(), &command, sizeof command, at) != sizeof command || command == 0xFFFF) return;
-  command = static_cast<std::uint16_t>(command & ~pci_config::kCommandBusMaster);
-  (void)sys::pwrite(fd_.get(), &command, sizeof command, at);
-}
-
-inline VfioDevice::Region VfioDevice::region(std::uint32_t index) const {
-  vfio_region_info asked{};
-  asked.index = index;
-  const auto reply = detail::vfio_info(fd_.get(), VFIO_DEVICE_GET_REGION_INFO, asked);
-  if (reply.empty()) raise(failure("query", text::cat("VFIO_DEVICE_GET_REGION_INFO ", index)));
-  const auto info = detail::read_reply<vfio_region_info>(reply, 0);
-  Region out{.size = info.size,
-             .offset = info.offset,
-             .mappable = (info.flags & VFIO_REGION_INFO_FLAG_MMAP) != 0,
-             .areas = {}};
-  const std::uint32_t first = (info.flags & VFIO_REGION_INFO_FLAG_CAPS) != 0 ? info.cap_offset : 0;
-  detail::for_each_vfio_capability(reply, first, [&](std::uint16_t id, std::size_t at) {
-    if (id != VFIO_REGION_INFO_CAP_SPARSE_MMAP) return;
-    at += sizeof(vfio_info_cap_header);
-    const auto count = detail::read_reply<std::uint32_t>(reply, at);
-    at += 2 * sizeof(std::uint32_t);  // nr_areas, reserved
-    for (std::uint32_t i = 0; i < count && at + sizeof(vfio_region_sparse_mmap_area) <= reply.size(); ++i) {
-      const auto area = detail::read_reply<vfio_region_sparse_mmap_area>(reply, at);
-      if (area.size != 0) out.areas.emplace_back(area.offset, area.size);
-      at += sizeof area;
-    }
-  });
-  if (out.mappable && out.areas.empty()) out.areas.emplace_back(0, out.size);
-  return out;
-}
-
-inline reg::Bar<reg::Mmio> VfioDevice::bar(unsigned number) {
-  POLLUX_ASSERT(number < bars_.size(), "PCI functions have BAR 0 to 5");
-  Mapping& mapping = bars_[number];
-  if (!mapping) {
-    const Region r = region(number);
-    if (r.size == 0 || !r.mappable) {
-      errno = ENODEV;
-      raise(failure("map",
-                    text::cat("BAR ", number,
-                              r.size == 0 ? " is absent" : " cannot be mapped (I/O ports, or smaller than a page)")));
-    }
-    // One address range for the whole BAR; the parts the kernel allows are mapped into it.
-    auto window = Mapping::try_map(r.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, "a BAR's address range");
-    if (!window) raise(window.failure());
-    for (const auto& [offset, size] : r.areas) {
-      if (offset > r.size || size > r.size - offset ||
-          sys::mmap(window.value().data() + offset, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_.get(),
-                    static_cast<off_t>(r.offset + offset)) == MAP_FAILED) {
-        raise(failure("map", text::cat("BAR ", number, " at ", text::hex(offset))));
-      }
-    }
-    mapping = std::move(window).value();
+inline VfioNoIommuDevice::VfioNoIommuDevice(DmaDomain& domain, Bdf bdf, const PciSysfs& sysfs, const std::string& dev)
+    : VfioPciDevice({}, bdf.to_string()), domain_(&domain) {
+  const char* const kOpen = "open by VFIO without IOMMU";
+  const PciFunctionInfo info = sysfs.info(bdf);
+  set_id(info.id);
+  const auto needs_rawio = [&](Failure why) {
+    if (why.code == EPERM) why.remedy = "run as root: it needs CAP_SYS_RAWIO, whoever owns the node";
+    raise(std::move(why));
+  };
+  if (info.driver != "vfio-pci" || !info.iommu_group || !is_group_of(sysfs, bdf)) {
+    raise({.code = info.driver ? EBUSY : ENODEV,
+           .operation = kOpen,
+           .object = name(),
+           .where = info.driver == "vfio-pci" ? std::string("an IOMMU stands before the device: use VFIO by group")
+                    : info.driver             ? text::cat("bound to driver ", *info.driver)
+                                              : std::string("bound to no driver"),
+           .remedy = text::cat("as root: modprobe vfio; echo Y > ", sysfs.root(),
+                               "/module/vfio/parameters/enable_unsafe_noiommu_mode; ",
+                               bind_commands(sysfs, info, "vfio-pci"))});
   }
-  return reg::Bar<Io>(reg::Mmio(mapping.data(), mapping.size()));
-}
-
-inline Result<Done> VfioDevice::try_reset() {
-  if (!can_reset_) {
-    errno = ENOTSUP;
-    return failure("reset", "the kernel knows no reset method for this function");
+  auto container = try_open(dev + "/vfio", O_RDWR);
+  if (!container) raise(container.failure());
+  container_ = std::move(container).value();
+  const std::string path = text::cat(dev, "/noiommu-", *info.iommu_group);
+  auto group = try_open(path, O_RDWR);
+  if (!group) {
+    Failure why = group.failure();
+    if (why.code == EBUSY) why.remedy = text::cat("another process uses the device; find it: fuser -v ", path);
+    needs_rawio(std::move(why));
   }
-  for (int attempt = 0; attempt < 10; ++attempt) {  // EAGAIN: another function's reset holds the lock
-    if (sys::ioctl(fd_.get(), VFIO_DEVICE_RESET, nullptr) == 0) return Done{};
-    if (errno != EAGAIN) break;
-    clock().pause(10_ms);
+  group_ = std::move(group).value();
+  int fd = container_.get();
+  if (sys::ioctl(group_.get(), VFIO_GROUP_SET_CONTAINER, &fd) != 0) raise(failure(kOpen, "VFIO_GROUP_SET_CONTAINER"));
+  if (sys::ioctl(container_.get(), VFIO_SET_IOMMU, static_cast<unsigned long>(VFIO_NOIOMMU_IOMMU)) != 0) {
+    needs_rawio(failure(kOpen, "VFIO_SET_IOMMU"));
   }
-  return failure("reset", "VFIO_DEVICE_RESET");
+  UniqueFd device(sys::ioctl(group_.get(), VFIO_GROUP_GET_DEVICE_FD, name().c_str()));
+  if (!device) raise(failure(kOpen, "VFIO_GROUP_GET_DEVICE_FD"));
+  adopt(std::move(device));
 }
 
 }  // namespace pollux

@@ -3,6 +3,7 @@
 // Define POLLUX_SYSCALL(name) before the first include to name the replacement of ::name.
 #pragma once
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -37,5 +38,7 @@ inline void* mmap(void* hint, std::size_t n, int prot, int flags, int fd, off_t 
 }
 inline int munmap(void* at, std::size_t n) noexcept { return POLLUX_SYSCALL(munmap)(at, n); }
 inline int madvise(void* at, std::size_t n, int advice) noexcept { return POLLUX_SYSCALL(madvise)(at, n, advice); }
+
+inline int flock(int fd, int operation) noexcept { return POLLUX_SYSCALL(flock)(fd, operation); }
 
 }  // namespace pollux::sys

@@ -9,6 +9,8 @@
 
 namespace pollux {
 
+class Pagemap;
+
 /// A VFIO container, an IOAS, or "physical memory" when no IOMMU stands between. Memory mapped into a domain can be
 /// used by every device of that domain, so ports of one domain may forward each other's buffers.
 /// Must outlive the regions, pools and devices that use it. Threads: one at a time.
@@ -29,6 +31,8 @@ class DmaDomain {
   /// Smallest unit of mapping [bytes], a power of two.
   [[nodiscard]] virtual std::size_t granule() const noexcept = 0;
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  /// Where bus addresses are physical ones: how they are known. Memory for such a domain must be consecutive there.
+  [[nodiscard]] virtual const Pagemap* pagemap() const noexcept { return nullptr; }
 
  protected:
   static constexpr BusAddr bus(Iova at) noexcept { return BusAddr(at.value()); }

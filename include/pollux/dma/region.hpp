@@ -2,36 +2,56 @@
 // DmaRegion: memory that devices of one domain can reach, consecutive on the bus, with one owner.
 #pragma once
 #include <cstddef>
+#include <span>
 #include <string>
 #include <utility>
 
+#include <pollux/dma/contiguous.hpp>
 #include <pollux/dma/domain.hpp>
 #include <pollux/dma/hugepage.hpp>
 
 namespace pollux {
 
 enum class PagePreference : std::uint8_t {
+  kHuge1G,    ///< 1 GiB hugepages, else as kHuge
   kHuge,      ///< 2 MiB hugepages, else ordinary pages where the domain translates (then `note()` says so)
-  kOrdinary,  ///< 4 KiB pages; only where the domain translates
+  kOrdinary,  ///< 4 KiB pages where the domain translates; else 2 MiB hugepages
+};
+
+/// What memory a program wants; a PagePreference alone will do.
+struct DmaMemory {
+  constexpr DmaMemory(PagePreference preferred = PagePreference::kHuge, int node = -1) noexcept
+      : pages(preferred), numa_node(node) {}
+  PagePreference pages;
+  int numa_node;  ///< only memory of this node; -1: of any
 };
 
 class DmaRegion {
  public:
   /// Errors: raises ENOMEM (no memory, no hugepages, RLIMIT_MEMLOCK) with what to do.
-  static DmaRegion allocate(DmaDomain& domain, std::size_t bytes, PagePreference pages = PagePreference::kHuge) {
-    return std::move(try_allocate(domain, bytes, pages)).value();
+  static DmaRegion allocate(DmaDomain& domain, std::size_t bytes, const DmaMemory& memory = {}) {
+    return std::move(try_allocate(domain, bytes, memory)).value();
   }
-  static Result<DmaRegion> try_allocate(DmaDomain& domain, std::size_t bytes, PagePreference pages);
+  static Result<DmaRegion> try_allocate(DmaDomain& domain, std::size_t bytes, const DmaMemory& memory);
+  /// Memory that the caller owns: it stays his, and must outlive the region. Pre: whole granules of the domain, every
+  /// page resident; where the domain does not translate, consecutive in physical memory.
+  /// Errors: as DmaDomain::try_map.
+  static Result<DmaRegion> try_adopt(DmaDomain& domain, std::span<std::byte> memory) {
+    auto bus = domain.try_map(memory.data(), memory.size());
+    if (!bus) return bus.failure();
+    return DmaRegion({}, memory, domain, bus.value(), dma::kPage4K, {});
+  }
 
   DmaRegion(DmaRegion&& other) noexcept
-      : memory_(std::move(other.memory_)),
+      : owned_(std::move(other.owned_)),
+        memory_(other.memory_),
         domain_(std::exchange(other.domain_, nullptr)),
         bus_(other.bus_),
         page_bytes_(other.page_bytes_),
         note_(std::move(other.note_)) {}
   DmaRegion& operator=(DmaRegion&&) = delete;
   ~DmaRegion() {
-    if (domain_ != nullptr) domain_->unmap(bus_, memory_.size());  // before memory_ goes
+    if (domain_ != nullptr) domain_->unmap(bus_, memory_.size());  // before owned_ goes
   }
 
   [[nodiscard]] std::byte* data() const noexcept { return memory_.data(); }
@@ -43,49 +63,78 @@ class DmaRegion {
   [[nodiscard]] const std::string& note() const noexcept { return note_; }
 
  private:
-  DmaRegion(Mapping memory, DmaDomain& domain, BusAddr bus, std::size_t page_bytes, std::string note)
-      : memory_(std::move(memory)), domain_(&domain), bus_(bus), page_bytes_(page_bytes), note_(std::move(note)) {}
+  DmaRegion(Mapping owned, std::span<std::byte> memory, DmaDomain& domain, BusAddr bus, std::size_t page_bytes,
+            std::string note)
+      : owned_(std::move(owned)),
+        memory_(memory),
+        domain_(&domain),
+        bus_(bus),
+        page_bytes_(page_bytes),
+        note_(std::move(note)) {}
 
-  static std::string more_hugepages(std::size_t bytes) {
-    const std::size_t pages = dma::total_2m_pages() + dma::round_up(bytes, dma::kPage2M) / dma::kPage2M;
-    return text::cat("reserve more: echo ", pages, " > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
-  }
+  static Result<Mapping> try_pages(DmaDomain& domain, const dma::MemoryRequest& wanted);
+  static std::string shortage(std::size_t bytes, std::size_t page_bytes, int node);
+  static std::string more_hugepages(std::size_t bytes, std::size_t page_bytes);
 
-  Mapping memory_;
+  Mapping owned_;
+  std::span<std::byte> memory_;
   DmaDomain* domain_;
   BusAddr bus_;
   std::size_t page_bytes_;
   std::string note_;
 };
 
-inline Result<DmaRegion> DmaRegion::try_allocate(DmaDomain& domain, std::size_t bytes, PagePreference pages) {
-  std::size_t page_bytes = pages == PagePreference::kHuge ? dma::kPage2M : dma::kPage4K;
-  if (pages == PagePreference::kOrdinary && !domain.translates()) {
-    return Failure{.code = EINVAL,
-                   .operation = "allocate DMA memory in",
-                   .object = std::string(domain.name()),
-                   .where = "ordinary pages are not consecutive on the bus without an IOMMU",
-                   .remedy = "ask for hugepages"};
-  }
+inline std::string DmaRegion::shortage(std::size_t bytes, std::size_t page_bytes, int node) {
+  return text::cat("no hugepages for ", bytes >> 10, " KiB (", dma::free_pages(page_bytes), " of ",
+                   dma::page_name(page_bytes), " free", node < 0 ? "" : text::cat(", not all on NUMA node ", node),
+                   ")");
+}
+inline std::string DmaRegion::more_hugepages(std::size_t bytes, std::size_t page_bytes) {
+  const std::size_t pages =
+      dma::hugepage_count("nr_hugepages", page_bytes) + dma::round_up(bytes, page_bytes) / page_bytes;
+  return text::cat("reserve more: echo ", pages, " > ", dma::hugepage_pool(page_bytes), "nr_hugepages");
+}
+
+inline Result<Mapping> DmaRegion::try_pages(DmaDomain& domain, const dma::MemoryRequest& wanted) {
+  if (domain.pagemap() == nullptr) return dma::try_map_pages(wanted);
+  return dma::try_map_consecutive(wanted, *domain.pagemap());
+}
+
+inline Result<DmaRegion> DmaRegion::try_allocate(DmaDomain& domain, std::size_t bytes, const DmaMemory& memory) {
+  const bool scattered_will_do = domain.translates();
+  dma::MemoryRequest wanted{
+      .bytes = bytes, .page_bytes = dma::kPage2M, .granule = domain.granule(), .numa_node = memory.numa_node};
+  if (memory.pages == PagePreference::kHuge1G) wanted.page_bytes = dma::kPage1G;
+  if (memory.pages == PagePreference::kOrdinary && scattered_will_do) wanted.page_bytes = dma::kPage4K;
   std::string note;
-  auto memory = dma::try_map_pages(bytes, page_bytes, domain.granule());
-  if (!memory && page_bytes == dma::kPage2M) {
-    const std::size_t free = dma::free_2m_pages();
-    note = text::cat("no hugepages for ", bytes >> 10, " KiB (", free, " of 2 MiB free)");
-    if (!domain.translates()) {
-      Failure failure = memory.failure();
-      failure.where = note + ", and without an IOMMU ordinary pages are not consecutive on the bus";
-      failure.remedy = more_hugepages(bytes);
+  auto pages = try_pages(domain, wanted);
+  if (!pages && wanted.page_bytes == dma::kPage1G) {
+    note = shortage(bytes, wanted.page_bytes, memory.numa_node);
+    wanted.page_bytes = dma::kPage2M;
+    pages = try_pages(domain, wanted);
+    if (pages) note += "; using 2 MiB hugepages; reserve 1 GiB ones at boot: hugepagesz=1G hugepages=N";
+  }
+  if (!pages && wanted.page_bytes == dma::kPage2M) {
+    note = shortage(bytes, wanted.page_bytes, memory.numa_node);
+    const std::string remedy = more_hugepages(bytes, wanted.page_bytes);
+    if (!scattered_will_do) {
+      Failure failure = pages.failure();
+      // Where the pages are there but scattered or hidden, that is what the user must know.
+      if (failure.code == ENOMEM && failure.where.find("follow each other") == failure.where.npos) {
+        failure.where = note + ", and without an IOMMU ordinary pages are not consecutive on the bus";
+      }
+      if (failure.remedy.empty()) failure.remedy = remedy;
       return failure;
     }
-    note += "; using ordinary pages under the IOMMU; " + more_hugepages(bytes);
-    page_bytes = dma::kPage4K;
-    memory = dma::try_map_pages(bytes, page_bytes, domain.granule());
+    note += "; using ordinary pages under the IOMMU; " + remedy;
+    wanted.page_bytes = dma::kPage4K;
+    pages = try_pages(domain, wanted);
   }
-  if (!memory) return memory.failure();
-  auto bus = domain.try_map(memory.value().data(), memory.value().size());
+  if (!pages) return pages.failure();
+  const std::span<std::byte> all(pages.value().data(), pages.value().size());
+  auto bus = domain.try_map(all.data(), all.size());
   if (!bus) return bus.failure();
-  return DmaRegion(std::move(memory).value(), domain, bus.value(), page_bytes, std::move(note));
+  return DmaRegion(std::move(pages).value(), all, domain, bus.value(), wanted.page_bytes, std::move(note));
 }
 
 }  // namespace pollux

@@ -117,12 +117,16 @@ class PcapngWriter {
   }
   template <class T>
   void put(const T& value) {
-    const auto bytes = std::as_bytes(std::span(&value, 1));
-    block_.insert(block_.end(), bytes.begin(), bytes.end());
+    append(std::as_bytes(std::span(&value, 1)));
   }
   void put_padded(std::span<const std::byte> bytes) {
-    block_.insert(block_.end(), bytes.begin(), bytes.end());
+    append(bytes);
     block_.resize((block_.size() + 3) / 4 * 4);
+  }
+  void append(std::span<const std::byte> bytes) {  // not insert(): g++ 12 at -O3 warns of an overflow in it
+    const std::size_t at = block_.size();
+    block_.resize(at + bytes.size());
+    if (!bytes.empty()) __builtin_memcpy(block_.data() + at, bytes.data(), bytes.size());
   }
   void put_head(std::uint16_t code, std::size_t length) {
     put(Le16(code));

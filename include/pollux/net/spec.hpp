@@ -14,7 +14,7 @@ enum class PortKind : std::uint8_t { kPci, kSim, kPacketSocket };
 /// "pci:0000:03:00.0", "sim:ixgbe", "packet:eth0": what kind of port, and which.
 struct PortSpec {
   PortKind kind{};
-  std::string object;  ///< a BDF, a model, an interface
+  std::string object;  ///< a device (BDF, or BACKEND:BDF as DeviceSpec takes it), a model, an interface
 
   struct Entry {
     PortKind kind;
@@ -23,6 +23,11 @@ struct PortSpec {
   };
   static constexpr std::array kKinds{
       Entry{PortKind::kPci, "pci", "pci:0000:03:00.0"},
+      Entry{PortKind::kPci, "vfio", "vfio:0000:03:00.0"},
+      Entry{PortKind::kPci, "vfio-cdev", "vfio-cdev:0000:03:00.0"},
+      Entry{PortKind::kPci, "vfio-noiommu", "vfio-noiommu:0000:03:00.0"},
+      Entry{PortKind::kPci, "uio", "uio:0000:03:00.0"},
+      Entry{PortKind::kPci, "sysfs", "sysfs:0000:03:00.0"},
       Entry{PortKind::kSim, "sim", "sim:ixgbe"},
       Entry{PortKind::kPacketSocket, "packet", "packet:eth0"},
   };
@@ -33,7 +38,8 @@ struct PortSpec {
     std::string known;
     for (const Entry& entry : kKinds) {
       if (colon != text.npos && text.substr(0, colon) == entry.prefix && colon + 1 < text.size()) {
-        return {.kind = entry.kind, .object = std::string(text.substr(colon + 1))};
+        const bool names_backend = entry.kind == PortKind::kPci && entry.prefix != "pci";
+        return {.kind = entry.kind, .object = std::string(names_backend ? text : text.substr(colon + 1))};
       }
       known += text::cat(known.empty() ? "" : ", ", entry.example);
     }

@@ -20,11 +20,13 @@ concept ConfigSpace = requires(const C& config, std::uint32_t offset, std::uint1
   { config.read32(offset) } -> std::same_as<std::uint32_t>;
   config.write16(offset, v16);
   config.write32(offset, v32);
+  config.write8(offset, std::uint8_t{});
   { config.name() } -> std::convertible_to<std::string>;
 };
 
 namespace pci_config {
-inline constexpr std::uint32_t kCommand = 0x04, kStatus = 0x06, kCapabilityPointer = 0x34;  // [PCI 3.0 6.1]
+inline constexpr std::uint32_t kCommand = 0x04, kStatus = 0x06, kCapabilityPointer = 0x34,
+                               kInterruptPin = 0x3D;  // [PCI 3.0 6.1]
 inline constexpr std::uint16_t kCommandMemory = 1 << 1, kCommandBusMaster = 1 << 2, kCommandIntxDisable = 1 << 10;
 inline constexpr std::uint16_t kStatusCapabilities = 1 << 4;
 }  // namespace pci_config
@@ -39,8 +41,21 @@ class FdConfigSpace {
   [[nodiscard]] std::uint16_t read16(std::uint32_t o) const { return read<std::uint16_t>(o); }
   [[nodiscard]] std::uint32_t read32(std::uint32_t o) const { return read<std::uint32_t>(o); }
   /// Errors: raises the errno of pwrite (EPERM under kernel lockdown).
+  void write8(std::uint32_t o, std::uint8_t v) const { write(o, v); }
   void write16(std::uint32_t o, std::uint16_t v) const { write(o, v); }
   void write32(std::uint32_t o, std::uint32_t v) const { write(o, v); }
+  /// Returns whether it was written.
+  [[nodiscard]] bool try_write16(std::uint32_t o, std::uint16_t v) const noexcept {
+    return sys::pwrite(fd_, &v, sizeof v, static_cast<off_t>(base_ + o)) == sizeof v;
+  }
+  /// Clears bits of COMMAND as far as the device still answers: part of every way out. Cost: 2 system calls.
+  void try_clear_command(std::uint16_t bits) const noexcept {
+    const auto at = static_cast<off_t>(base_ + pci_config::kCommand);
+    std::uint16_t command = 0;
+    if (sys::pread(fd_, &command, sizeof command, at) != sizeof command || command == 0xFFFF) return;
+    command = static_cast<std::uint16_t>(command & ~bits);
+    (void)sys::pwrite(fd_, &command, sizeof command, at);
+  }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
