@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Tests of the lab itself. POLLUX_LAB_FAST=1 leaves out those that start virtual machines."""
+"""Tests of the lab itself. POLLUX_LAB_FAST=1 leaves out those that start virtual machines, POLLUX_LAB_FULL=1 adds those on
+the lab's own kernel."""
 
 import contextlib
 import glob
 import hashlib
+import io
 import os
 import pty
 import re
@@ -12,15 +14,18 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
+from unittest import mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LAB = os.path.join(HERE, "lab")
 FAST = os.environ.get("POLLUX_LAB_FAST") == "1"
+FULL = os.environ.get("POLLUX_LAB_FULL") == "1"
 sys.path.insert(0, HERE)
 
-from pollux_lab import cache, cpio, kernel, mirror, qemu, recipe, settings, spec  # noqa: E402
+from pollux_lab import cache, cpio, kernel, kernel_build, mirror, qemu, recipe, settings, spec  # noqa: E402
 from pollux_lab.say import LabError, UsageError  # noqa: E402
 
 
@@ -70,6 +75,7 @@ class CommandLine(unittest.TestCase):
         self.assertIn("positive number", self.refused("run", "--cpus", "0", "--", "true"))
         self.assertIn("cannot be shared evenly", self.refused("run", "--cpus", "3", "--numa", "2", "--", "true"))
         self.assertIn("takes no PROGRAM", self.refused("shell", "--", "true"))
+        self.assertIn("takes no PROGRAM", self.refused("kernel", "--", "true"))
         self.assertIn("COMMAND", self.refused())
 
     def test_help_has_examples(self):
@@ -177,6 +183,152 @@ class Kernels(unittest.TestCase):
             kernel.release_of("/nonexistent/bzImage")
 
 
+class OwnKernel(unittest.TestCase):
+    """The recipe of the lab's own kernel; nothing is compiled."""
+
+    def test_lines_the_source_refuses(self):
+        wanted = "# A comment.\nCONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\n# CONFIG_D is not set\n# CONFIG_E is not set\n"
+        config = "CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\nCONFIG_D=y\n"
+        self.assertEqual(kernel_build.refused_lines(wanted, config), ["CONFIG_B=m", "# CONFIG_D is not set"])
+
+    def test_newest_source(self):
+        rows = [f"linux-source | {version} | http://mirror.example.org/debian trixie/main amd64 Packages\n"
+                for version in ("6.12.107-1", "7.10.4-1~bpo13+1", "7.9.12-1~bpo13+1")]
+        self.assertEqual(kernel_build.newest_source(rows), ("linux-source-7.10", "7.10.4-1~bpo13+1"))
+        self.assertEqual(kernel_build.newest_source(rows[:1]), ("linux-source-6.12", "6.12.107-1"))
+        with self.assertRaisesRegex(LabError, "no linux-source"):
+            kernel_build.newest_source([])
+
+    def test_settings_and_source_name_the_kernel_and_comments_do_not(self):
+        with open(recipe.KERNEL_CONFIG, encoding="utf-8") as file:
+            text = file.read()
+        before = recipe.kernel_digest("7.3.4")
+        self.assertNotEqual(recipe.kernel_digest("7.3.5"), before)
+        for added, same in (("# A remark.\n", True), ("CONFIG_KCOV=y\n", False)):
+            with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file, mock.patch.object(recipe, "KERNEL_CONFIG", file.name):
+                file.write(text + added)
+                file.flush()
+                self.assertEqual(recipe.kernel_digest("7.3.4") == before, same, added)
+
+    def test_each_setting_is_named_once(self):
+        with open(recipe.KERNEL_CONFIG, encoding="utf-8") as file:
+            names = re.findall(r"^(?:# )?(CONFIG_\w+)[= ]", file.read(), re.MULTILINE)
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_image_and_modules_are_found(self):
+        with tempfile.TemporaryDirectory() as directory:
+            image = bytearray(0x400)
+            image[0x202:0x206] = b"HdrS"
+            image[0x20E:0x210] = struct.pack("<H", 0x100)
+            image[0x300:0x308] = b"7.3-lab "
+            modules = f"{directory}/lib/modules/7.3-lab"
+            os.makedirs(modules)
+            for path, content in ((f"{directory}/{kernel.OWN_IMAGE}", image), (f"{modules}/modules.dep", b"")):
+                with open(path, "wb") as file:
+                    file.write(content)
+            found = kernel.choose("/nonexistent", kernel.OWN, None, directory)
+            self.assertEqual((found.release, found.modules), ("7.3-lab", modules))
+
+
+class Builds(unittest.TestCase):
+    """How the cache builds: one at a time, all or nothing."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="labtest-")
+        self.addCleanup(directory.cleanup)
+        self.cache = directory.name
+        for patch in (mock.patch.dict(os.environ, POLLUX_LAB_CACHE=self.cache), contextlib.redirect_stderr(io.StringIO())):
+            patch.__enter__()
+            self.addCleanup(patch.__exit__, None, None, None)
+
+    def build(self, name, make):
+        """A build that calls `make(directory)`."""
+        class Builder:
+            def __init__(self, directory, _log):
+                self.directory = directory
+
+            def build(self):
+                os.mkdir(self.directory)
+                make(self.directory)
+
+        cache.build(os.path.join(self.cache, name), "building-kernel", "quick", Builder)
+
+    def names(self):
+        return sorted(name for name in os.listdir(self.cache) if not name.endswith((".lock", ".log")))
+
+    def test_build_replaces_its_predecessors(self):
+        os.mkdir(f"{self.cache}/root-1")
+        self.build("kernel-1", lambda directory: None)
+        self.build("kernel-2", lambda directory: None)
+        self.assertEqual(self.names(), ["kernel-2", "root-1"])
+
+    def test_predecessor_in_use_stays(self):
+        self.build("kernel-1", lambda directory: None)
+        with cache.in_use(f"{self.cache}/kernel-1"):
+            self.build("kernel-2", lambda directory: None)
+        self.assertEqual(self.names(), ["kernel-1", "kernel-2"])
+
+    def test_failed_build_leaves_nothing(self):
+        def fail(_directory):
+            raise LabError("no compiler")
+
+        with self.assertRaises(LabError):
+            self.build("kernel-1", fail)
+        self.assertEqual(self.names(), [])
+
+    def test_killed_build_is_no_kernel_and_in_nobodys_way(self):
+        os.makedirs(f"{self.cache}/building-kernel/half")
+        self.assertEqual(cache.built("kernel"), [])
+        self.build("kernel-1", lambda directory: self.assertEqual(os.listdir(directory), []))
+        self.assertEqual(self.names(), ["kernel-1"])
+
+    def test_second_builder_waits_and_takes_what_the_first_has_built(self):
+        begun, go, built = threading.Event(), threading.Event(), []
+
+        def slow(_root, directory, _log):
+            def build():
+                os.mkdir(directory)
+                built.append(directory)
+                begun.set()
+                go.wait(20)
+            return mock.Mock(build=build)
+
+        with mock.patch.object(cache, "kernel_path", lambda root: f"{self.cache}/kernel-1"), \
+                mock.patch.multiple(kernel_build, KernelBuilder=slow, check_host=lambda directory: None):
+            first = threading.Thread(target=cache.ensure_kernel, args=("root",))
+            second = threading.Thread(target=cache.ensure_kernel, args=("root",))
+            first.start()
+            self.assertTrue(begun.wait(20))
+            second.start()
+            second.join(0.2)
+            self.assertTrue(second.is_alive(), "waits")
+            go.set()
+            for thread in (first, second):
+                thread.join(20)
+        self.assertEqual((len(built), self.names()), (1, ["kernel-1"]))
+
+    def test_clean_removes_kernels_too(self):
+        self.build("kernel-1", lambda directory: None)
+        os.mkdir(f"{self.cache}/building-kernel")
+        cache.clean()
+        self.assertEqual(self.names(), [])
+
+    @unittest.skipIf(os.geteuid() != 0, "needs root, as builds do")
+    def test_killed_lab_takes_the_running_command_with_it(self):
+        marker = f"{self.cache}/alive"
+        script = (f"import sys; sys.path.insert(0, {HERE!r}); from pollux_lab import commands; "
+                  f"commands.Commands('/', sys.stderr).command(['sh', '-c', 'while echo >> {marker}; do sleep 0.1; done'])")
+        with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL) as builder:
+            end = time.monotonic() + 20
+            while not os.path.exists(marker) and time.monotonic() < end:
+                time.sleep(0.05)
+            builder.kill()
+        time.sleep(0.5)
+        size = os.path.getsize(marker)
+        time.sleep(0.5)
+        self.assertEqual(os.path.getsize(marker), size)
+
+
 class Composition(unittest.TestCase):
     def network(self, nics, wires):
         nics = [spec.Nic(text, index) for index, text in enumerate(nics)]
@@ -224,7 +376,7 @@ class Composition(unittest.TestCase):
 
 
 @unittest.skipIf(FAST, "POLLUX_LAB_FAST=1: no virtual machines")
-class Machine(unittest.TestCase):
+class MachineTest(unittest.TestCase):
     """Each test boots a guest; afterwards nothing of it is left."""
 
     @classmethod
@@ -266,6 +418,8 @@ class Machine(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         return result.stdout
 
+
+class Machine(MachineTest):
     def test_exit_status_passes_through(self):
         for script, status in (("exit 0", 0), ("exit 7", 7), ("kill -SEGV $$", 128 + signal.SIGSEGV)):
             with self.subTest(script):
@@ -440,6 +594,75 @@ class Machine(unittest.TestCase):
                 process.terminate()
                 process.wait()
                 os.close(ours)
+
+
+@unittest.skipUnless(FULL, "POLLUX_LAB_FULL=1 (tests/run --full): the lab's own kernel takes minutes to build")
+class OwnKernelMachine(MachineTest):
+    """What Debian's kernels lack, on the lab's own."""
+
+    BIND = """
+        bind() {
+            echo $2 > /sys/bus/pci/devices/$1/driver_override
+            [ ! -e /sys/bus/pci/devices/$1/driver ] || echo $1 > /sys/bus/pci/devices/$1/driver/unbind
+            echo $1 > /sys/bus/pci/drivers_probe
+            basename $(readlink /sys/bus/pci/devices/$1/driver)
+        }
+        """
+
+    @classmethod
+    def setUpClass(cls):
+        with cache.root_in_use() as root:
+            cache.ensure_kernel(root)
+
+    def script(self, script, options=()):
+        return super().script(self.BIND + script, ["--kernel", kernel.OWN, *options])
+
+    def test_character_devices_and_iommufd(self):
+        printed = self.script("""
+            test -c /dev/iommu && uname -r
+            for nic in $POLLUX_NIC0 $POLLUX_NIC1; do
+                bind $nic vfio-pci
+                name=$(ls /sys/bus/pci/devices/$nic/vfio-dev)
+                test -c /dev/vfio/devices/$name && echo $name
+                group=$(basename $(readlink /sys/bus/pci/devices/$nic/iommu_group))
+                test -c /dev/vfio/$group && echo group
+            done""", ["--nic", "e1000e", "--nic", "e1000e", "--wire", "0-1"]).split()
+        self.assertTrue(printed[0].endswith("-lab"), printed)
+        self.assertEqual(printed[1:], ["vfio-pci", "vfio0", "group", "vfio-pci", "vfio1", "group"])
+
+    def test_vfio_without_iommu(self):
+        printed = self.script("""
+            cat /sys/module/vfio/parameters/enable_unsafe_noiommu_mode
+            bind $POLLUX_NIC0 vfio-pci 2>&1 || true
+            echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode
+            bind $POLLUX_NIC0 vfio-pci
+            test -c /dev/vfio/noiommu-0 && echo node""", ["--no-iommu", "--nic", "e1000e"])
+        self.assertEqual(printed.split()[0], "N")
+        self.assertTrue(printed.endswith("vfio-pci\nnode\n"), printed)
+
+    def test_uio(self):
+        """The 82540EM has INTx and no MSI."""
+        printed = self.script("bind $POLLUX_NIC0 uio_pci_generic; ls /sys/bus/pci/devices/$POLLUX_NIC0/uio; test -c /dev/uio0",
+                              ["--nic", "e1000"])
+        self.assertEqual(printed.split(), ["uio_pci_generic", "uio0"])
+
+    def test_hugepages_of_both_sizes(self):
+        printed = self.script("""
+            cd /sys/kernel/mm/hugepages
+            cat hugepages-2048kB/free_hugepages hugepages-1048576kB/free_hugepages
+            echo 0 > hugepages-1048576kB/nr_hugepages; echo 1 > hugepages-1048576kB/nr_hugepages
+            cat hugepages-1048576kB/free_hugepages""",
+                              ["--mem", "4096", "--hugepages", "64", "--append", "hugepagesz=1G hugepages=1"])
+        self.assertEqual(printed.split(), ["64", "1", "1"])
+
+    def test_modules_come_and_go(self):
+        self.script("modprobe -r vfio-pci vfio_iommu_type1 vfio; test ! -e /dev/vfio/vfio; modprobe vfio-pci; test -c /dev/vfio/vfio",
+                    ["--nic", "e1000e"])
+
+    def test_kernel_is_there_without_network(self):
+        """Built once, it is found again by its name alone."""
+        with cache.root_in_use() as root, mock.patch.object(cache, "build", side_effect=AssertionError("builds")):
+            self.assertTrue(os.path.exists(os.path.join(cache.ensure_kernel(root), kernel.OWN_IMAGE)))
 
 
 def read_until(descriptor, pattern, limit=120):

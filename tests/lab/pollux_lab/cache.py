@@ -1,4 +1,4 @@
-"""The cache: one root, named by its recipe, built once under a lock."""
+"""The cache: one root and one kernel of the lab's own, each named by its recipe and built once under a lock."""
 
 import contextlib
 import fcntl
@@ -6,8 +6,7 @@ import os
 import shutil
 import time
 
-from . import recipe
-from .root import Builder, check_host
+from . import kernel, kernel_build, recipe, root as root_build
 from .say import LabError, say
 
 
@@ -17,6 +16,11 @@ def directory():
 
 def root_path():
     return os.path.join(directory(), f"root-{recipe.digest()}")
+
+
+def kernel_path(root):
+    """Of the lab's own kernel: a newer root, thus a newer source, makes a new one."""
+    return os.path.join(directory(), f"kernel-{recipe.kernel_digest(kernel.installed(root)[-1].release)}")
 
 
 @contextlib.contextmanager
@@ -42,55 +46,73 @@ def ensure_root(force=False):
     """The root of this recipe, built now if it is not there yet. Never touches the network when it is."""
     if force or not os.path.isdir(root_path()):
         os.makedirs(directory(), exist_ok=True)
-        check_host(directory())
+        root_build.check_host(directory())
         with locked("build", fcntl.LOCK_EX, waiting="another lab is building the root; waiting for it"):
             if force or not os.path.isdir(root_path()):
-                build()
+                build(root_path(), "building", "about 800 MB, a minute or two", root_build.Builder)
     return root_path()
 
 
-@contextlib.contextmanager
+def ensure_kernel(root, force=False):
+    """The lab's own kernel, built now if it is not there yet. Never touches the network when it is."""
+    final = kernel_path(root)
+    if force or not os.path.isdir(final):
+        kernel_build.check_host(directory())
+        with locked("build-kernel", fcntl.LOCK_EX, waiting="another lab is building the kernel; waiting for it"):
+            if force or not os.path.isdir(final):
+                build(final, "building-kernel", "needs 4 GB for a few minutes, then 20 MB",
+                      lambda temporary, log: kernel_build.KernelBuilder(root, temporary, log))
+    return final
+
+
 def root_in_use():
-    """The root, kept from removal by other labs while the block runs."""
-    root = ensure_root()
-    with locked(os.path.basename(root), fcntl.LOCK_SH, waiting="the root is being removed; waiting"):
-        if not os.path.isdir(root):
-            raise LabError(f"{root} was removed while this lab started", "run it again")
-        yield root
+    return in_use(ensure_root())
 
 
-def build():
-    final, temporary = root_path(), os.path.join(directory(), "building")
-    log_path = os.path.join(directory(), "build.log")
+def kernel_in_use(root):
+    return in_use(ensure_kernel(root))
+
+
+@contextlib.contextmanager
+def in_use(path):
+    """`path`, kept from removal by other labs while the block runs."""
+    with locked(os.path.basename(path), fcntl.LOCK_SH, waiting=f"{path} is being removed; waiting"):
+        if not os.path.isdir(path):
+            raise LabError(f"{path} was removed while this lab started", "run it again")
+        yield path
+
+
+def build(final, temporary, effort, builder):
+    """Makes `final` in one step from what `builder(temporary, log)` has built; removes its predecessors."""
+    temporary = os.path.join(directory(), temporary)
+    log_path = f"{temporary.replace('building', 'build')}.log"
     begun = time.monotonic()
     remove(temporary)
-    say(f"building {final}: about 800 MB, a minute or two; log: {log_path}")
+    say(f"building {final}: {effort}; log: {log_path}")
     try:
         with open(log_path, "w", encoding="utf-8", buffering=1) as log:
-            Builder(temporary, log).build()
+            builder(temporary, log).build()
     except BaseException:
         remove(temporary)
         raise
-    with locked(os.path.basename(final), fcntl.LOCK_EX, waiting="the old root is in use; waiting for its machines to end"):
+    with locked(os.path.basename(final), fcntl.LOCK_EX, waiting=f"the old {final} is in use; waiting for its machines to end"):
         remove(final)
         os.rename(temporary, final)
-    remove_other_roots()
-    say(f"root built in {time.monotonic() - begun:.0f} s")
+    kind = os.path.basename(final).partition("-")[0]
+    for name in built(kind):
+        if name != os.path.basename(final):
+            remove_built(name)
+    say(f"{kind} built in {time.monotonic() - begun:.0f} s")
 
 
-def roots():
+def built(kind):
+    """The names of the finished roots ("root") or kernels ("kernel") in the cache."""
     names = os.listdir(directory()) if os.path.isdir(directory()) else []
-    return sorted(name for name in names if name.startswith("root-") and "." not in name)
+    return sorted(name for name in names if name.startswith(f"{kind}-") and "." not in name)
 
 
-def remove_other_roots():
-    for name in roots():
-        if name != os.path.basename(root_path()):
-            remove_root(name)
-
-
-def remove_root(name):
-    """Removes one root with everything derived from it, unless a lab is running from it."""
+def remove_built(name):
+    """Removes one root or kernel, unless a lab is running from it."""
     path = os.path.join(directory(), name)
     try:
         with locked(name, fcntl.LOCK_EX):
@@ -115,9 +137,12 @@ def remove(path):
 
 def clean():
     """Removes everything the lab has cached."""
-    for name in roots():
-        remove_root(name)
-    with locked("build", fcntl.LOCK_EX, waiting="a build is running; waiting for it"):
+    for name in built("root") + built("kernel"):
+        remove_built(name)
+    locks = ("build", "build-kernel")
+    with contextlib.ExitStack() as held:
+        for name in locks:
+            held.enter_context(locked(name, fcntl.LOCK_EX, waiting="a build is running; waiting for it"))
         for name in os.listdir(directory()):
-            if not name.startswith("root-") and name != "build.lock":
+            if not name.startswith(("root-", "kernel-")) and name not in [f"{lock}.lock" for lock in locks]:
                 remove(os.path.join(directory(), name))

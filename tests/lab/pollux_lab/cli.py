@@ -23,11 +23,13 @@ VFIO, UIO, hugepages, and emulated Intel and virtio network cards."""
 EXAMPLES = """\
 examples:
   lab build                                     fetch and build everything once (needs root)
+  lab kernel                                    build the lab's own kernel once (needs root)
   lab run -- uname -a                           a program of this machine, in the guest
   lab run --nic e1000e -- ./build/my-driver     POLLUX_NIC0 names the card's address
   lab run --nic igb --nic igb --wire 0-1 --pcap out.pcap -- ./build/echo-test
   lab shell --nic e1000e,mac=52:54:00:aa:bb:cc --kernel 7
   lab run --nic e1000 -- chroot /lab lspci -nn  the tools of the lab's own Debian
+  lab run --kernel lab --no-iommu --nic e1000e -- ./build/my-driver    VFIO without IOMMU
   lab run --mem 4096 --append "hugepagesz=1G hugepages=1" --numa 2 -- grep -r . /sys/kernel/mm/hugepages
 """
 
@@ -35,6 +37,8 @@ RUN_NOTES = """\
 nic: MODEL[,mac=..][,hotplug=on][,property=value]...   models: e1000 e1000e igb virtio-net-pci
   Other properties go to QEMU's device. hotplug=on puts the card behind a root port of its own,
   where `labctl unplug N` in the guest can remove it.
+kernel: 6.12 and 7 are Debian's. `lab` is built from Debian's newest source (`lab kernel --help`): it
+  has what those lack, iommufd with /dev/vfio/devices and VFIO without IOMMU.
 wire: A-B[,backend=dgram|hub]   joins two cards. dgram (default) holds frames back while the
   other card has no room; hub drops them, as a real receiver does.
 in the guest: this machine's files (copy on write; not /run, /dev/shm), /lab (the lab's own
@@ -42,6 +46,14 @@ in the guest: this machine's files (copy on write; not /run, /dev/shm), /lab (th
   PROGRAM reads /dev/null; what it writes to stdout and stderr comes out on stdout.
 exit status: PROGRAM's own, 128+n for signal n; 124 timeout, 125 the lab or the guest failed,
   2 the command line is wrong.
+"""
+
+KERNEL_NOTES = """\
+The kernel of `--kernel lab`: Debian's newest linux-source with the settings of
+pollux_lab/kernel.config and nothing else, built in a copy of the lab's root; some minutes on
+two CPUs, once. It has what Debian's kernels lack: IOMMUFD with VFIO's character devices
+(/dev/iommu, /dev/vfio/devices/vfioN) and VFIO without IOMMU (/dev/vfio/noiommu-N). Built anew
+when kernel.config or the lab's newest Debian kernel changes. Prints the path of its image.
 """
 
 
@@ -106,6 +118,9 @@ def build_parser():
     build = commands.add_parser("build", help="build the cached root now", description="Builds the lab's root if its recipe changed.")
     build.add_argument("--force", action="store_true", help="build even if it is there")
     build.add_argument("--check", action="store_true", help="only check that this machine can build it")
+    own = commands.add_parser("kernel", help="build the lab's own kernel now, print its path", description=KERNEL_NOTES,
+                              formatter_class=argparse.RawDescriptionHelpFormatter)
+    own.add_argument("--force", action="store_true", help="build even if it is there")
     commands.add_parser("status", help="what is cached, which versions, does KVM work")
     commands.add_parser("clean", help="remove everything the lab has cached")
     return parser
@@ -117,7 +132,7 @@ def add_machine_options(parser):
     add("--nic", action=AddNic, metavar="MODEL[,..]", help="add a network card (repeatable)")
     add("--wire", action=AddWire, metavar="A-B[,..]", help="join card A and card B (repeatable)")
     add("--pcap", action=AddPcap, metavar="FILE", help="record the frames of the --wire just before")
-    add("--kernel", default="6.12", metavar="VERSION|PATH", help="6.12 (default), 7, or a bzImage")
+    add("--kernel", default="6.12", metavar="VERSION|PATH", help="6.12 (default), 7, lab (the lab's own), or a bzImage")
     add("--modules", metavar="DIR", help="the modules of --kernel PATH: DIR has modules.dep")
     add("--cpus", type=positive(int), default=2, metavar="N", help="default 2")
     add("--mem", type=positive(int), default=2048, metavar="MIB", help="default 2048")
@@ -195,8 +210,11 @@ def raw_terminal():
 
 
 def run_machine(options):
-    with cache.root_in_use() as root, tempfile.TemporaryDirectory(prefix="pollux-lab-") as directory:
-        chosen = kernel.choose(root, options.kernel, options.modules)
+    with contextlib.ExitStack() as held:
+        root = held.enter_context(cache.root_in_use())
+        own = held.enter_context(cache.kernel_in_use(root)) if options.kernel == kernel.OWN else None
+        directory = held.enter_context(tempfile.TemporaryDirectory(prefix="pollux-lab-"))
+        chosen = kernel.choose(root, options.kernel, options.modules, own)
         accelerator = accel.choose(root, options.accel)
         say(f"{summary(options, chosen, accelerator)}; booting")
         session = Session(directory, options, options.nics)
@@ -236,18 +254,33 @@ def build(options):
     return 0
 
 
+def own_kernel(options):
+    with cache.root_in_use() as root:
+        print(os.path.join(cache.ensure_kernel(root, options.force), kernel.OWN_IMAGE))
+    return 0
+
+
 def status(_options):
     root = cache.root_path()
-    print(f"cache   {cache.directory()}: {', '.join(cache.roots()) or 'empty'}")
+    print(f"cache   {cache.directory()}: {', '.join(cache.built('root') + cache.built('kernel')) or 'empty'}")
     if not os.path.isdir(root):
         print(f"root    {os.path.basename(root)} is not built: lab build")
         return 0
     print(f"kernels {', '.join(found.release for found in kernel.installed(root))}")
+    print(f"own     {own_kernel_version(cache.kernel_path(root))}")
     versions = package_versions(root, ("qemu-system-x86", "dpdk"))
     print(f"qemu    {versions.get('qemu-system-x86')}")
     print(f"dpdk    {versions.get('dpdk')}")
     print(f"accel   {accel.choose(root, 'auto')}")
     return 0
+
+
+def own_kernel_version(path):
+    try:
+        with open(f"{path}/version", encoding="utf-8") as file:
+            return f"{os.path.basename(path)}, of {file.read().strip()}"
+    except FileNotFoundError:
+        return f"{os.path.basename(path)} is not built: lab kernel"
 
 
 def package_versions(root, names):
@@ -268,7 +301,7 @@ def clean(_options):
     return 0
 
 
-COMMANDS = {"run": run, "shell": shell, "build": build, "status": status, "clean": clean}
+COMMANDS = {"run": run, "shell": shell, "build": build, "kernel": own_kernel, "status": status, "clean": clean}
 
 
 def main(arguments):

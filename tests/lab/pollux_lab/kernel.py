@@ -14,6 +14,9 @@ GUEST_FILES = os.path.join(os.path.dirname(__file__), "guest")
 # the serial ports to the host, the 9p client and overlayfs.
 EARLY_MODULES = ["virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"]
 
+OWN = "lab"  # `--kernel lab` is the lab's own, cached as a directory with this image in it
+OWN_IMAGE = "bzImage"
+
 
 class Kernel:
     """A bootable image, its release name (`uname -r`), and its modules (None: all built in)."""
@@ -41,15 +44,17 @@ def version_key(release):
     return [int(number) for number in re.findall(r"\d+", release)]
 
 
-def choose(root, wanted, modules=None):
-    """The kernel that `wanted` names: a version prefix ("6.12", "7"), or the path of a bzImage."""
+def choose(root, wanted, modules=None, own=None):
+    """The kernel that `wanted` names: a version prefix ("6.12", "7"), the path of a bzImage, or OWN, which is in `own`."""
+    if wanted == OWN:
+        return from_path(os.path.join(own, OWN_IMAGE), None)
     if os.path.sep in wanted:
         return from_path(os.path.abspath(wanted), modules)
     kernels = installed(root)
     for kernel in reversed(kernels):
         if (kernel.release + ".").startswith((wanted + ".", wanted + "+", wanted + "-")):
             return kernel
-    raise UsageError(f"--kernel {wanted}: the lab has {', '.join(kernel.release for kernel in kernels)}",
+    raise UsageError(f"--kernel {wanted}: the lab has {', '.join(kernel.release for kernel in kernels)}, and its own: {OWN}",
                      "name one of them by its first numbers, or give the path of a bzImage (with a '/' in it)")
 
 

@@ -1,7 +1,8 @@
-"""What the cached root is made of. Change anything here and the next use builds a new root."""
+"""What the cached root and the lab's own kernel are made of. Change it, and the next use builds it anew."""
 
 import hashlib
 import json
+import os
 
 SUITE = "trixie"
 BACKPORTS = "trixie-backports"
@@ -34,8 +35,26 @@ QEMU_DEVICES = ["e1000", "e1000e", "igb", "virtio-net-pci", "virtio-9p-pci", "vi
 # Raise when the steps in root.py change what they produce.
 REVISION = 1
 
+# The lab's own kernel: the newest of this metapackage in SUITE and BACKPORTS, the tools that build it, what is set.
+KERNEL_SOURCE = "linux-source"
+KERNEL_TOOLS = ["bc", "bison", "flex", "gcc", "libc6-dev", "libelf-dev", "make", "xz-utils"]
+KERNEL_CONFIG = os.path.join(os.path.dirname(__file__), "kernel.config")
+
+# Raise when the steps in kernel_build.py change what they produce.
+KERNEL_REVISION = 1
+
 
 def digest():
     """The name of the root this recipe makes."""
-    content = [SUITE, BACKPORTS, PACKAGES, PACKAGES_FROM_BACKPORTS, KERNELS, KERNEL_PARTS, REVISION]
+    return name_of([SUITE, BACKPORTS, PACKAGES, PACKAGES_FROM_BACKPORTS, KERNELS, KERNEL_PARTS, REVISION])
+
+
+def kernel_digest(newest):
+    """The name of the lab's own kernel; `newest` is the release of the root's newest, thus of the source to be had."""
+    with open(KERNEL_CONFIG, encoding="utf-8") as file:
+        settings = [line for line in file.read().splitlines() if "CONFIG_" in line]
+    return name_of([newest, KERNEL_SOURCE, KERNEL_TOOLS, settings, KERNEL_REVISION])
+
+
+def name_of(content):
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
