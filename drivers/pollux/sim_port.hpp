@@ -64,6 +64,7 @@ class SimPort {
 
   [[nodiscard]] Port& port() noexcept { return port_; }
   [[nodiscard]] Model& model() noexcept { return model_; }
+  [[nodiscard]] Backend& backend() noexcept { return backend_; }
   /// What the driver did wrong in the model's eyes: nothing.
   [[nodiscard]] sim::FaultLog& faults() noexcept { return faults_; }
   [[nodiscard]] const std::string& note() const noexcept { return pool_.note(); }

@@ -65,7 +65,7 @@ class BringUp {
     device_.clock.pause(10_ms);
   }
 
-  /// Polling only: no cause may interrupt. ICR's read forgets what came before. [8254x 13.4.21]
+  /// No cause may interrupt before it is armed. ICR's read forgets what came before. [8254x 13.4.21]
   void mask_interrupts() noexcept {
     bar_.write(Imc::causes(0xFFFF'FFFF));
     (void)bar_.template read<Icr>();

@@ -5,6 +5,7 @@
 #include <pollux/e1000/chips.hpp>
 #include <pollux/e1000/desc.hpp>
 #include <pollux/e1000/filters.hpp>
+#include <pollux/e1000/interrupts.hpp>
 #include <pollux/e1000/link.hpp>
 #include <pollux/e1000/port.hpp>
 #include <pollux/e1000/regs.hpp>

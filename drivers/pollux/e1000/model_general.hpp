@@ -17,9 +17,7 @@ namespace pollux::e1000 {
 inline void Model82574::prepare_read(std::uint32_t offset) noexcept {
   pass_time();
   if (const std::uint32_t at = model::canonical(offset); at != offset) poke(offset, peek(at));
-  if (offset == Icr::offset() && (peek(Icr::offset()) & peek(model::Ims::offset())) != 0) {
-    put(Icr::int_asserted(true));
-  }
+  if (offset == Icr::offset() && (peek(Icr::offset()) & peek(Ims::offset())) != 0) { put(Icr::int_asserted(true)); }
 }
 inline std::uint32_t Model82574::after_read(std::uint32_t offset, std::uint32_t v) noexcept {
   if (offset == Icr::offset()) after_icr_read(v);

@@ -13,14 +13,14 @@ inline bool Model82574::on_interrupt_write(std::uint32_t at, std::uint32_t v) no
     case Icr::offset():
       update_level();
       return true;
-    case model::Ics::offset():
+    case Ics::offset():
       raise_cause(v & model::cause::kAll);
       return true;
-    case model::Ims::offset():
+    case Ims::offset():
       signal(peek(Icr::offset()) & v);
       return true;
     case Imc::offset():
-      registers().clear(model::Ims::offset(), v);
+      registers().clear(Ims::offset(), v);
       update_level();
       return true;
     case Rdtr::offset():
@@ -40,7 +40,7 @@ inline void Model82574::raise_cause(std::uint32_t causes) noexcept {
   signal(causes);
 }
 inline std::uint32_t Model82574::active() noexcept {
-  return peek(Icr::offset()) & peek(model::Ims::offset()) & model::cause::kAll;
+  return peek(Icr::offset()) & peek(Ims::offset()) & model::cause::kAll;
 }
 inline bool Model82574::intx_off() noexcept {
   return (config().read(pci_config::kCommand, 2) & pci_config::kCommandIntxDisable) != 0;
@@ -51,7 +51,7 @@ inline void Model82574::signal(std::uint32_t causes) noexcept {
   if (!msix_on()) return update_level();
   for (unsigned i = 0; i < kVectors; ++i) {  // RXQ0, RXQ1, TXQ0, TXQ1, OTHER: bits 20 to 24, nibbles of IVAR
     const std::uint32_t one = model::cause::kRxq0 << i;
-    const std::uint32_t entry = peek(model::Ivar::offset()) >> (4 * i) & 0xF;
+    const std::uint32_t entry = peek(Ivar::offset()) >> (4 * i) & 0xF;
     constexpr std::uint32_t kValid = 8;
     if ((causes & one & active()) == 0 || (entry & kValid) == 0) continue;
     if (const std::uint32_t vector = entry & 7; vector < kVectors) throttled_[vector].causes |= one;
@@ -71,7 +71,7 @@ inline void Model82574::update_level() noexcept {
     interrupts().set_line(!msi_on() && !intx_off());
     return;
   }
-  const Nanos gap{std::int64_t{value<model::Itr>()[model::Itr::interval]} * 256};
+  const Nanos gap{std::int64_t{value<Itr>()[Itr::interval]} * 256};
   if (gap > Nanos{} && last_interrupt_ > Nanos{} && now() < last_interrupt_ + gap) return;  // again in pass_time
   last_interrupt_ = now();
   message_sent_ = true;
@@ -89,7 +89,7 @@ inline void Model82574::send_throttled() noexcept {
   if ((config().read(kMsix + 2, 2) >> 14 & 1) != 0) return;  // function mask
   for (unsigned v = 0; v < kVectors; ++v) {
     Throttle& t = throttled_[v];
-    const Nanos gap{std::int64_t{value<model::Eitr>(v)[model::Eitr::interval]} * 256};
+    const Nanos gap{std::int64_t{value<Eitr>(v)[Eitr::interval]} * 256};
     if (t.causes == 0 || (t.sent_any && gap > Nanos{} && now() < t.last + gap)) continue;
     const std::uint32_t causes = std::exchange(t.causes, 0);
     t.last = now();
@@ -101,18 +101,14 @@ inline void Model82574::send_throttled() noexcept {
 }
 inline void Model82574::clear_after_message(std::uint32_t causes) noexcept {
   const auto ctrl_ext = value<CtrlExt>();
-  const std::uint32_t cleared = causes & peek(model::Eiac::offset());
+  const std::uint32_t cleared = causes & peek(Eiac::offset());
   registers().clear(Icr::offset(), cleared);
-  if (!ctrl_ext[model::CtrlExtMore::iame]) registers().clear(model::Ims::offset(), cleared);
-  if (ctrl_ext[model::CtrlExtMore::eiame]) {
-    registers().clear(model::Ims::offset(), causes & peek(model::Iam::offset()));
-  }
+  if (!ctrl_ext[CtrlExt::iame]) registers().clear(Ims::offset(), cleared);
+  if (ctrl_ext[CtrlExt::eiame]) { registers().clear(Ims::offset(), causes & peek(Iam::offset())); }
 }
 inline void Model82574::after_icr_read(std::uint32_t v) noexcept {
   const bool asserted = reg::Value<Icr>{v}[Icr::int_asserted];
-  if (asserted && value<CtrlExt>()[model::CtrlExtMore::iame]) {
-    registers().clear(model::Ims::offset(), peek(model::Iam::offset()));
-  }
+  if (asserted && value<CtrlExt>()[CtrlExt::iame]) { registers().clear(Ims::offset(), peek(Iam::offset())); }
   for (Throttle& t : throttled_) t.causes = 0;
   update_level();
 }

@@ -38,27 +38,11 @@ struct EecdGrant {
   static constexpr Field<Eecd, 6, 6, bool> req{};
   static constexpr Field<Eecd, 7, 7, bool> gnt{};
 };
-/// CTRL_EXT, what interrupts and the NVM need [8254x 13.4.6, 82574]
+/// CTRL_EXT, what the NVM needs [8254x 13.4.6, 82574]
 struct CtrlExtMore {
   static constexpr Field<CtrlExt, 13, 13, bool> ee_rst{};  ///< loads the NVM again; clears itself
-  static constexpr Field<CtrlExt, 24, 24, bool> eiame{};   ///< a message masks the causes that IAM names
-  static constexpr Field<CtrlExt, 27, 27, bool> iame{};    ///< ICR's read masks the causes that IAM names
-  static constexpr Field<CtrlExt, 31, 31, bool> pba_clr{};
 };
 
-struct Itr : Register<Itr, Access::kReadWrite, Run{.offset = 0x000C4}> {
-  static constexpr Field<Itr, 15, 0> interval{};  ///< [256 ns]
-};
-struct Ics : Register<Ics, Access::kWriteOnly, Run{.offset = 0x000C8}> {};
-struct Ims : Register<Ims, Access::kReadWrite, Run{.offset = 0x000D0}> {};
-struct Eiac : Register<Eiac, Access::kReadWrite, Run{.offset = 0x000DC}> {};
-struct Iam : Register<Iam, Access::kReadWrite, Run{.offset = 0x000E0}> {};
-struct Ivar : Register<Ivar, Access::kReadWrite, Run{.offset = 0x000E4}> {
-  static constexpr Field<Ivar, 31, 31, bool> every_write_back{};  ///< each TX write-back interrupts
-};
-struct Eitr : Register<Eitr, Access::kReadWrite, Run{.offset = 0x000E8, .count = 5}> {
-  static constexpr Field<Eitr, 15, 0> interval{};  ///< [256 ns]
-};
 struct Eemngctl : Register<Eemngctl, Access::kReadOnly, Run{.offset = 0x01010}> {
   static constexpr Field<Eemngctl, 18, 18, bool> cfg_done{};
 };

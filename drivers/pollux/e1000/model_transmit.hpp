@@ -83,7 +83,7 @@ inline bool Model82574::run_descriptor(unsigned q) noexcept {
     return false;
   }
   if (!context && command[TxCmd::eop]) finish_packet(q, words);
-  if (command[TxCmd::rs] || value<model::Ivar>()[model::Ivar::every_write_back]) report_status(at, words);
+  if (command[TxCmd::rs] || value<Ivar>()[Ivar::tx_write_back]) report_status(at, words);
   if (command[TxCmd::rs]) raise_cause(model::cause::kTxdw | model::cause::kTxq0 << q);
   return true;
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <bit>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include <pollux/backend/concept.hpp>
 #include <pollux/dma/pool.hpp>
 #include <pollux/e1000/bring_up.hpp>
+#include <pollux/e1000/interrupts.hpp>
 #include <pollux/e1000/link.hpp>
 #include <pollux/e1000/rx.hpp>
 #include <pollux/e1000/tx.hpp>
@@ -26,12 +28,11 @@ struct Config {
   DoorbellPolicy doorbell = DoorbellPolicy::kEachBurst;
 };
 
-/// One queue each way, polling, frames up to 1522 bytes (one VLAN tag; FCS neither given nor delivered).
-/// The constructor resets the device and leaves it quiet; start() lets it send and receive; stop() ends DMA and gives
-/// every buffer back. Any number of start/stop pairs. The destructor stops, resets and turns bus mastering off before
-/// any memory goes.
-/// Pre: the pool is of the backend's domain, with buffers of at least 2048 bytes and at least rx_descriptors of them;
-/// backend and pool outlive the port. Threads: one, that of the pool.
+/// One queue each way, polling unless use_interrupts asks for more, frames up to 1522 bytes (one VLAN tag; FCS neither
+/// given nor delivered). The constructor resets the device and leaves it quiet; start() lets it send and receive;
+/// stop() ends DMA and gives every buffer back. Any number of start/stop pairs. The destructor stops, resets and turns
+/// bus mastering off before any memory goes. Pre: the pool is of the backend's domain, with buffers of at least 2048
+/// bytes and at least rx_descriptors of them; backend and pool outlive the port. Threads: one, that of the pool.
 template <class Chip, DeviceBackend Backend>
 class Port {
  public:
@@ -44,6 +45,7 @@ class Port {
         pool_(&pool),
         config_(checked(config, backend, pool)),
         device_{backend.bar(Chip::kRegisterBar), backend.clock(), text::cat(chip_name(backend), " ", backend.name())},
+        interrupts_(device_.bar),
         ring_memory_(DmaRegion::allocate(backend.domain(), ring_bytes(config), PagePreference::kOrdinary)),
         shadow_(config.rx_descriptors + 2 * config.tx_descriptors),
         rx_({ring_memory_.data(), ring_memory_.bus(), config.rx_descriptors}, shadow_.data(), pool,
@@ -74,6 +76,7 @@ class Port {
     enable_tx(device_.bar);
     rx_.refill();
     rx_.publish(true);
+    if (interrupts_.layout()) interrupts_.set_up();
     enable_rx(device_.bar, config_.promiscuous);
     if (config_.link_deadline > 0_ns) (void)wait_for_link(device_, config_.link_deadline);
     guard.up();
@@ -98,6 +101,48 @@ class Port {
   void commit() noexcept { tx_.publish(); }
   std::uint32_t reclaim() noexcept { return tx_.reap(config_.tx_descriptors); }
 
+  /// The device may interrupt: frames and link changes, each once it is armed; `kind` is what the backend's
+  /// open_interrupts was asked for, with vectors().count() of them. `gap`: the least time between two interrupts for
+  /// frames; 0: none. [quirk qemu] makes 128 us of anything shorter. Before start() or after; kept over stop and start,
+  /// but start() begins with nothing armed. Errors: raises EINVAL for a gap that the registers cannot hold (16.7 ms).
+  void use_interrupts(IrqKind kind, Nanos gap = {}) {
+    if (gap < Nanos{0} || gap > kLongestInterruptGap) {
+      raise({.code = EINVAL,
+             .operation = "set up interrupts of",
+             .object = name(),
+             .where = text::cat(gap.count, " ns between two"),
+             .remedy = text::cat("0 to ", kLongestInterruptGap.count, " ns are possible")});
+    }
+    interrupts_.choose(VectorLayout{.kind = kind, .rx_queues = 1}, gap);
+    if (state_ == PortState::kStarted) interrupts_.set_up();
+  }
+  /// As without use_interrupts: nothing interrupts.
+  void use_polling() noexcept {
+    interrupts_.choose({}, {});
+    if (state_ == PortState::kStarted) interrupts_.set_up();
+  }
+  /// Which interrupt belongs to what. Pre: use_interrupts was called.
+  [[nodiscard]] VectorLayout vectors() const noexcept {
+    POLLUX_ASSERT(interrupts_.layout(), "use_interrupts comes first");
+    return *interrupts_.layout();
+  }
+
+  /// Whether rx_burst has something to do. Pre: started. Cost: no MMIO, no system call.
+  [[nodiscard]] bool rx_ready() const noexcept { return rx_.rx_ready(); }
+  /// From here on a frame interrupts; one that came before may: look (rx_ready) after arming, and only then sleep. An
+  /// interrupt disarms under MSI-X; arm again after each. Any vector may come without cause.
+  /// Pre: started, and use_interrupts was called. Cost: MSI-X 1 MMIO write; INTx, MSI 1 read and 1 write.
+  void arm_rx() noexcept { interrupts_.arm_rx(); }
+  /// One that is under way may still come. Cost: 1 MMIO write.
+  void disarm_rx() noexcept { interrupts_.disarm_rx(); }
+  /// Link changes interrupt until disarm_link() or stop(); after each, take_causes() lets the next one come.
+  /// Cost: 1 MMIO write.
+  void arm_link() noexcept { interrupts_.arm_link(); }
+  void disarm_link() noexcept { interrupts_.disarm_link(); }
+  /// What has happened since the last call. Look at link() afterwards, so that no change is missed.
+  /// Cost: 1 MMIO read, under MSI-X at most 1 write as well.
+  [[nodiscard]] InterruptCauses take_causes() noexcept { return interrupts_.take_causes(); }
+
   /// Cost: 1 MMIO read.
   [[nodiscard]] LinkState link() noexcept { return read_link(device_); }
   /// Cost: 15 MMIO reads.
@@ -116,6 +161,8 @@ class Port {
   [[nodiscard]] MacAddress mac() const noexcept { return mac_; }
   [[nodiscard]] const std::string& name() const noexcept { return device_.name; }
   [[nodiscard]] BufferStore& pool() const noexcept { return *pool_; }
+  /// Where its interrupts are opened.
+  [[nodiscard]] Backend& backend() const noexcept { return *backend_; }
   /// The register window, for dumps.
   [[nodiscard]] reg::Bar<Io> bar() const noexcept { return device_.bar; }
 
@@ -166,6 +213,7 @@ class Port {
   BufferPool* pool_;
   Config config_;
   reg::Device<Io, typename Backend::Clock> device_;
+  Interrupts<Io> interrupts_;
   DmaRegion ring_memory_;
   std::vector<std::uint32_t> shadow_;
   RxQueue<DoorbellIo> rx_;

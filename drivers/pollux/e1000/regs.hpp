@@ -64,8 +64,11 @@ struct CtrlExt : Register<CtrlExt, Access::kReadWrite, Run{.offset = 0x00018}> {
   static constexpr const char* kName = "CTRL_EXT";
   static constexpr Field<CtrlExt, 22, 22, bool> errata22{};  ///< [82574] to be set after reset [linux e1000e]
   static constexpr Field<CtrlExt, 23, 23, bool> errata23{};  ///< [82574] to be cleared after reset [linux e1000e]
+  static constexpr Field<CtrlExt, 24, 24, bool> eiame{};     ///< [82574] a message masks the causes that IAM names
+  static constexpr Field<CtrlExt, 27, 27, bool> iame{};      ///< [82574] ICR's read masks the causes that IAM names
   static constexpr Field<CtrlExt, 28, 28, bool> drv_load{};  ///< tells the management firmware that a driver is here
-  POLLUX_FIELDS(errata22, errata23, drv_load);
+  static constexpr Field<CtrlExt, 31, 31, bool> pba_clr{};   ///< [82574] a message clears its pending bit
+  POLLUX_FIELDS(errata22, errata23, eiame, iame, drv_load, pba_clr);
 };
 
 /// MDIC - MDI Control: one PHY register access [8254x 13.4.7]
@@ -171,11 +174,77 @@ struct Icr : Register<Icr, Access::kReadClearWriteOneToClear, Run{.offset = 0x00
   POLLUX_FIELDS(txdw, txqe, lsc, rxdmt0, rxo, rxt0, rxq0, rxq1, txq0, txq1, other, int_asserted);
 };
 
+/// ITR - Interrupt Throttling: of INTx and MSI [8254x 13.4.18]
+struct Itr : Register<Itr, Access::kReadWrite, Run{.offset = 0x000C4}> {
+  static constexpr const char* kName = "ITR";
+  static constexpr Field<Itr, 15, 0> interval{};  ///< at least so long between two [256 ns]; 0: no limit
+  POLLUX_FIELDS(interval);
+};
+
+/// ICS - Interrupt Cause Set: ones set causes, as if they had happened [8254x 13.4.19]
+struct Ics : Register<Ics, Access::kWriteOnly, Run{.offset = 0x000C8}> {
+  static constexpr const char* kName = "ICS";
+  static constexpr Field<Ics, 20, 20, bool> rxq0{};  ///< [82574]
+  POLLUX_FIELDS(rxq0);
+};
+
+/// IMS - Interrupt Mask Set: ones enable causes; a cause that is set already interrupts at once [8254x 13.4.20]
+struct Ims : Register<Ims, Access::kWriteOnly, Run{.offset = 0x000D0}> {
+  static constexpr const char* kName = "IMS";
+  static constexpr Field<Ims, 2, 2, bool> lsc{};
+  static constexpr Field<Ims, 7, 7, bool> rxt0{};
+  static constexpr Field<Ims, 20, 20, bool> rxq0{};   ///< [82574]
+  static constexpr Field<Ims, 24, 24, bool> other{};  ///< [82574]
+  POLLUX_FIELDS(lsc, rxt0, rxq0, other);
+};
+
 /// IMC - Interrupt Mask Clear: ones disable causes [8254x 13.4.21]
 struct Imc : Register<Imc, Access::kWriteOnly, Run{.offset = 0x000D8}> {
   static constexpr const char* kName = "IMC";
   static constexpr Field<Imc, 31, 0> causes{};
   POLLUX_FIELDS(causes);
+
+  /// Single causes.
+  static constexpr std::uint32_t kLsc = 1 << 2, kRxt0 = 1 << 7, kRxq0 = 1 << 20, kOther = 1 << 24;
+};
+
+/// EIAC - Interrupt Auto Clear: causes that their message clears in ICR [82574]
+struct Eiac : Register<Eiac, Access::kReadWrite, Run{.offset = 0x000DC}> {
+  static constexpr const char* kName = "EIAC";
+  static constexpr Field<Eiac, 20, 20, bool> rxq0{};
+  static constexpr Field<Eiac, 21, 21, bool> rxq1{};
+  static constexpr Field<Eiac, 22, 22, bool> txq0{};
+  static constexpr Field<Eiac, 23, 23, bool> txq1{};
+  static constexpr Field<Eiac, 24, 24, bool> other{};
+  POLLUX_FIELDS(rxq0, rxq1, txq0, txq1, other);
+};
+
+/// IAM - Interrupt Acknowledge Auto Mask: see CTRL_EXT.EIAME and IAME [82574]
+struct Iam : Register<Iam, Access::kReadWrite, Run{.offset = 0x000E0}> {
+  static constexpr const char* kName = "IAM";
+  static constexpr Field<Iam, 20, 20, bool> rxq0{};
+  POLLUX_FIELDS(rxq0);
+};
+
+/// IVAR - Interrupt Vector Allocation: in each field bit 3 says "valid", bits 2:0 the MSI-X vector [82574]
+struct Ivar : Register<Ivar, Access::kReadWrite, Run{.offset = 0x000E4}> {
+  static constexpr const char* kName = "IVAR";
+  static constexpr Field<Ivar, 3, 0> rxq0{};
+  static constexpr Field<Ivar, 7, 4> rxq1{};
+  static constexpr Field<Ivar, 11, 8> txq0{};
+  static constexpr Field<Ivar, 15, 12> txq1{};
+  static constexpr Field<Ivar, 19, 16> other{};
+  static constexpr Field<Ivar, 31, 31, bool> tx_write_back{};  ///< every transmit write-back interrupts
+  POLLUX_FIELDS(rxq0, rxq1, txq0, txq1, other, tx_write_back);
+
+  static constexpr std::uint32_t kValid = 8;
+};
+
+/// EITR[n] - Extended Interrupt Throttling of MSI-X vector n [82574]
+struct Eitr : Register<Eitr, Access::kReadWrite, Run{.offset = 0x000E8, .count = 5}> {
+  static constexpr const char* kName = "EITR";
+  static constexpr Field<Eitr, 15, 0> interval{};  ///< at least so long between two [256 ns]; 0: no limit
+  POLLUX_FIELDS(interval);
 };
 
 // ---- Receive ------------------------------------------------------------------------------------------------------
@@ -465,10 +534,10 @@ POLLUX_E1000_COUNTER(Gotch, "GOTCH", 0x04094);
 POLLUX_E1000_COUNTER(Rnbc, "RNBC", 0x040A0);  ///< times no receive descriptor was free
 #undef POLLUX_E1000_COUNTER
 
-using Registers =
-    RegisterList<Ctrl, Status, Eecd, CtrlExt, Mdic, Fcal, Fcah, Fct, Vet, ExtcnfCtrl, Pba, Wuc, Gcr, Gcr2, Icr, Imc,
-                 Rctl, Fcrtl, Fcrth, Rdbal, Rdbah, Rdlen, Rdh, Rdt, Rdtr, Rxdctl, Radv, Rxcsum, Rfctl, Mta, Ral, Rah,
-                 Vfta, Fcttv, Tctl, Tipg, Tdbal, Tdbah, Tdlen, Tdh, Tdt, Tidv, Txdctl, Tadv, Tarc, Crcerrs, Algnerrc,
-                 Rxerrc, Mpc, Ecol, Latecol, Cexterr, Rlec, Gprc, Gptc, Gorcl, Gorch, Gotcl, Gotch, Rnbc>;
+using Registers = RegisterList<Ctrl, Status, Eecd, CtrlExt, Mdic, Fcal, Fcah, Fct, Vet, ExtcnfCtrl, Pba, Wuc, Gcr, Gcr2,
+                               Icr, Itr, Ics, Ims, Imc, Eiac, Iam, Ivar, Eitr, Rctl, Fcrtl, Fcrth, Rdbal, Rdbah, Rdlen,
+                               Rdh, Rdt, Rdtr, Rxdctl, Radv, Rxcsum, Rfctl, Mta, Ral, Rah, Vfta, Fcttv, Tctl, Tipg,
+                               Tdbal, Tdbah, Tdlen, Tdh, Tdt, Tidv, Txdctl, Tadv, Tarc, Crcerrs, Algnerrc, Rxerrc, Mpc,
+                               Ecol, Latecol, Cexterr, Rlec, Gprc, Gptc, Gorcl, Gorch, Gotcl, Gotch, Rnbc>;
 
 }  // namespace pollux::e1000

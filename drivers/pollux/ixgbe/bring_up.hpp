@@ -60,7 +60,7 @@ class BringUp {
   static constexpr reg::Deadline kResetDeadline{.limit = 20_ms, .step = 1_ms};
   static constexpr reg::Deadline kQueueDeadline{.limit = 10_ms, .step = 100_us};
 
-  /// Polling only: no cause may interrupt. EICR's read forgets what came before. [linux ixgbe]
+  /// No cause may interrupt before it is armed. EICR's read forgets what came before. [linux ixgbe]
   void mask_interrupts() noexcept {
     bar_.write(Eimc::causes(0x7FFF'FFFF));
     for (std::uint32_t i = 0; i < EimcEx::kCount; ++i) bar_.write(reg::Index{i}, EimcEx::vectors(0xFFFF'FFFF));

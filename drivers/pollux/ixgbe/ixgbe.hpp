@@ -10,4 +10,5 @@
 #include <pollux/ixgbe/stats.hpp>
 #include <pollux/ixgbe/rx.hpp>
 #include <pollux/ixgbe/tx.hpp>
+#include <pollux/ixgbe/interrupts.hpp>
 #include <pollux/ixgbe/port.hpp>

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include <pollux/dma/pool.hpp>
 #include <pollux/ixgbe/bring_up.hpp>
 #include <pollux/ixgbe/filters.hpp>
+#include <pollux/ixgbe/interrupts.hpp>
 #include <pollux/ixgbe/link.hpp>
 #include <pollux/ixgbe/rx.hpp>
 #include <pollux/ixgbe/tx.hpp>
@@ -37,12 +39,14 @@ struct Config {
 
 /// A receive and a transmit queue and their pool: the data path of a port for one thread. Where the port has fewer
 /// queues of one kind, that side moves nothing. Costs and meaning of every verb: PollModePort.
-/// Threads: one, that of the pool. Queues of a port share nothing that is written.
-template <reg::RegisterIo Io>
+/// Io: the doorbells'; SetUpIo: that of all other registers.
+/// Threads: one, that of the pool. Queues of a port share nothing that is written, unless they share an interrupt.
+template <reg::RegisterIo Io, reg::RegisterIo SetUpIo = Io>
 class alignas(128) Queue {
  public:
-  Queue(const RxQueue<Io>& rx, const TxQueue<Io>& tx, BufferPool& pool, DoorbellPolicy doorbell) noexcept
-      : rx_(rx), tx_(tx), pool_(&pool), each_burst_(doorbell == DoorbellPolicy::kEachBurst) {}
+  Queue(const RxQueue<Io>& rx, const TxQueue<Io>& tx, BufferPool& pool, DoorbellPolicy doorbell,
+        const RxGate<SetUpIo>& gate) noexcept
+      : rx_(rx), tx_(tx), pool_(&pool), each_burst_(doorbell == DoorbellPolicy::kEachBurst), gate_(gate) {}
 
   std::uint32_t rx_burst(PacketBurst& burst) noexcept { return rx_.rx_burst(burst); }
   std::uint32_t tx_burst(PacketBurst& burst) noexcept { return tx_.tx_burst(burst, each_burst_); }
@@ -50,15 +54,28 @@ class alignas(128) Queue {
   std::uint32_t reclaim() noexcept { return tx_.reap(tx_.in_use()); }
   [[nodiscard]] BufferStore& pool() const noexcept { return *pool_; }
 
+  /// Whether rx_burst has something to do. Pre: the port is started. Cost: no MMIO, no system call.
+  [[nodiscard]] bool rx_ready() const noexcept { return rx_.rx_ready(); }
+  /// From here on a frame interrupts; one that came before may: look (rx_ready) after arming, and only then sleep. An
+  /// interrupt disarms under MSI-X; arm again after each. Any vector may come without cause.
+  /// Pre: the port is started, and its use_interrupts was called; it has this receive queue.
+  /// Cost: MSI-X 1 MMIO write; INTx, MSI 1 read and 1 write.
+  void arm_rx() noexcept { gate_.arm(); }
+  /// One that is under way may still come. Cost: 1 MMIO write.
+  void disarm_rx() noexcept { gate_.disarm(); }
+
   /// For the port, while it is not started.
   [[nodiscard]] RxQueue<Io>& rx() noexcept { return rx_; }
   [[nodiscard]] TxQueue<Io>& tx() noexcept { return tx_; }
+  /// For the port, while the queue is not used.
+  [[nodiscard]] RxGate<SetUpIo>& gate() noexcept { return gate_; }
 
  private:
   RxQueue<Io> rx_;
   TxQueue<Io> tx_;
   BufferPool* pool_;
   bool each_burst_;
+  RxGate<SetUpIo> gate_;
 };
 
 /// The part of PollModePort that a single queue has.
@@ -72,19 +89,19 @@ concept PollModeQueue = requires(Q& queue, const Q& fixed, PacketBurst& burst) {
 };
 static_assert(PollModeQueue<Queue<reg::Mmio>>);
 
-/// Polling, frames up to 1522 bytes with FCS (one VLAN tag; FCS neither given nor delivered). The port's own rx_burst,
-/// tx_burst, commit and reclaim are those of queue 0.
-/// The constructor resets the device and leaves it quiet; start() lets it send and receive; stop() ends DMA and gives
-/// every buffer back. Any number of start/stop pairs. The destructor stops, resets and turns bus mastering off before
-/// any memory goes.
-/// Pre: as many pools as there are queues of the more numerous kind, all different, of the backend's domain, with
-/// buffers of at least 2048 bytes and at least rx_descriptors of them; backend and pools outlive the port.
-/// Threads: queue(i) one each, that of pool i; everything else one, and start() and stop() only while no queue is used.
+/// Polling unless use_interrupts asks for more, frames up to 1522 bytes with FCS (one VLAN tag; FCS neither given nor
+/// delivered). The port's own rx_burst, tx_burst, commit and reclaim are those of queue 0. The constructor resets the
+/// device and leaves it quiet; start() lets it send and receive; stop() ends DMA and gives every buffer back. Any
+/// number of start/stop pairs. The destructor stops, resets and turns bus mastering off before any memory goes. Pre: as
+/// many pools as there are queues of the more numerous kind, all different, of the backend's domain, with buffers of at
+/// least 2048 bytes and at least rx_descriptors of them; backend and pools outlive the port. Threads: queue(i) one
+/// each, that of pool i; everything else one, and start() and stop() only while no queue is used.
 template <class Chip, DeviceBackend Backend>
 class Port {
  public:
   using Io = typename Backend::Io;
   using DoorbellIo = typename Backend::DoorbellIo;
+  using Queue = ixgbe::Queue<DoorbellIo, Io>;
 
   /// Errors: raises EINVAL (configuration, pools), ENODEV (unknown device), EBUSY (firmware) or ETIMEDOUT (a register
   /// that does not come round).
@@ -93,6 +110,7 @@ class Port {
         config_(checked(config, backend, pools)),
         entry_(&entry_of(backend)),
         device_{backend.bar(Chip::kRegisterBar), backend.clock(), text::cat(entry_->name, " ", backend.name())},
+        interrupts_(device_.bar),
         ring_memory_(DmaRegion::allocate(backend.domain(), ring_bytes(config), PagePreference::kOrdinary)),
         shadow_(config.rx_queues * config.rx_descriptors + config.tx_queues * 2 * config.tx_descriptors) {
     queues_.reserve(pools.size());
@@ -124,6 +142,7 @@ class Port {
     enable_tx(device_.bar);
     for (std::uint32_t i = 0; i < config_.tx_queues; ++i) set_up_tx_queue(device_, reg::Index{i}, tx_ring(i));
     for (std::uint32_t i = 0; i < config_.rx_queues; ++i) start_rx_queue(i);
+    if (interrupts_.layout()) interrupts_.set_up();
     enable_rx(device_);
     if (config_.link_deadline > 0_ns) (void)wait_for_link(device_, config_.link_deadline, entry_->media);
     guard.up();
@@ -142,7 +161,7 @@ class Port {
   }
 
   /// Pre: i < queue_count().
-  [[nodiscard]] Queue<DoorbellIo>& queue(std::uint32_t i) noexcept {
+  [[nodiscard]] Queue& queue(std::uint32_t i) noexcept {
     POLLUX_ASSERT(i < queues_.size(), "no such queue");
     return queues_[i];
   }
@@ -153,13 +172,47 @@ class Port {
   void commit() noexcept { queues_.front().commit(); }
   std::uint32_t reclaim() noexcept { return queues_.front().reclaim(); }
 
+  /// The device may interrupt: frames by queue and link changes, each once it is armed; `kind` is what the backend's
+  /// open_interrupts was asked for, with vectors().count() of them. `gap`: the least time between two interrupts of a
+  /// vector for frames; 0: none. Before start() or after, while no queue is used; kept over stop and start, but start()
+  /// begins with nothing armed. Errors: raises EINVAL for a gap that the registers cannot hold (1046 us).
+  void use_interrupts(IrqKind kind, Nanos gap = {}) {
+    if (gap < Nanos{0} || gap > kLongestInterruptGap) {
+      raise({.code = EINVAL,
+             .operation = "set up interrupts of",
+             .object = name(),
+             .where = text::cat(gap.count, " ns between two"),
+             .remedy = text::cat("0 to ", kLongestInterruptGap.count, " ns are possible")});
+    }
+    choose_interrupts(VectorLayout{.kind = kind, .rx_queues = config_.rx_queues}, gap);
+  }
+  /// As without use_interrupts: nothing interrupts.
+  void use_polling() noexcept { choose_interrupts({}, {}); }
+  /// Which interrupt belongs to what. Pre: use_interrupts was called.
+  [[nodiscard]] VectorLayout vectors() const noexcept {
+    POLLUX_ASSERT(interrupts_.layout(), "use_interrupts comes first");
+    return *interrupts_.layout();
+  }
+
+  /// Those of queue 0.
+  [[nodiscard]] bool rx_ready() const noexcept { return queues_.front().rx_ready(); }
+  void arm_rx() noexcept { queues_.front().arm_rx(); }
+  void disarm_rx() noexcept { queues_.front().disarm_rx(); }
+  /// Link changes interrupt until disarm_link() or stop(); after each, take_causes() lets the next one come.
+  /// Cost: 1 MMIO write.
+  void arm_link() noexcept { interrupts_.arm_link(); }
+  void disarm_link() noexcept { interrupts_.disarm_link(); }
+  /// What has happened since the last call. Look at link() afterwards, so that no change is missed.
+  /// Cost: 1 MMIO read, under MSI-X at most 1 write as well.
+  [[nodiscard]] InterruptCauses take_causes() noexcept { return interrupts_.take_causes(); }
+
   /// Cost: 2 MMIO reads.
   [[nodiscard]] LinkState link() noexcept { return read_link(device_); }
   /// Of all queues. Cost: 15 MMIO reads. Threads: rx_rejected and rx_no_buffer are exact while no queue is used.
   [[nodiscard]] PortStats stats() noexcept {
     if (state_ == PortState::kStarted) gather_stats(device_.bar, stats_);
     PortStats out = stats_;
-    for (Queue<DoorbellIo>& q : queues_) {
+    for (Queue& q : queues_) {
       out.rx_rejected += q.rx().rejected();
       out.rx_no_buffer += q.rx().starved();
     }
@@ -190,6 +243,8 @@ class Port {
   [[nodiscard]] MacAddress mac() const noexcept { return mac_; }
   [[nodiscard]] const std::string& name() const noexcept { return device_.name; }
   [[nodiscard]] BufferStore& pool() const noexcept { return queues_.front().pool(); }
+  /// Where its interrupts are opened.
+  [[nodiscard]] Backend& backend() const noexcept { return *backend_; }
   /// The register window, for dumps.
   [[nodiscard]] reg::Bar<Io> bar() const noexcept { return device_.bar; }
 
@@ -220,7 +275,7 @@ class Port {
                                           : std::pair(DescRing<TxDescriptor>(), memory);
     queues_.emplace_back(RxQueue<DoorbellIo>(rx.first, rx.second, pool, {doorbells, reg::Index{i}}),
                          TxQueue<DoorbellIo>(tx.first, tx.second, pool, {doorbells, reg::Index{i}}), pool,
-                         config_.doorbell);
+                         config_.doorbell, RxGate<Io>(device_.bar, i, interrupts_.latched()));
   }
 
   [[noreturn]] static void refuse(const Backend& backend, std::string why, const char* remedy) {
@@ -275,6 +330,11 @@ class Port {
     }
   }
 
+  void choose_interrupts(const std::optional<VectorLayout>& layout, Nanos gap) noexcept {
+    interrupts_.choose(layout, gap);
+    for (Queue& q : queues_) q.gate().set_kind(interrupts_.kind());
+    if (state_ == PortState::kStarted) interrupts_.set_up();
+  }
   void apply_filters() noexcept {
     (void)set_unicast<Chip>(device_.bar, unicast_);  // set_addresses has seen that they fit
     set_multicast(device_.bar, multicast_);
@@ -292,9 +352,10 @@ class Port {
   Config config_;
   const DeviceEntry* entry_;
   reg::Device<Io, typename Backend::Clock> device_;
+  Interrupts<Io> interrupts_;
   DmaRegion ring_memory_;
   std::vector<std::uint32_t> shadow_;
-  std::vector<Queue<DoorbellIo>> queues_;
+  std::vector<Queue> queues_;
   MacAddress mac_;
   std::vector<MacAddress> unicast_;
   std::vector<MacAddress> multicast_;

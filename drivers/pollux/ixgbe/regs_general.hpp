@@ -144,17 +144,113 @@ struct Eicr : Register<Eicr, Access::kReadClearWriteOneToClear, Run{.offset = 0x
   POLLUX_FIELDS(rtxq, flow_director, rx_miss, pci_exception, mailbox, lsc, other);
 };
 
+/// EICS - Extended Interrupt Cause Set: ones set causes; a read gives EICR and clears nothing [linux ixgbe]
+struct Eics : Register<Eics, Access::kReadWrite, Run{.offset = 0x00808}> {
+  static constexpr const char* kName = "EICS";
+  static constexpr Field<Eics, 15, 0> rtxq{};
+  static constexpr Field<Eics, 17, 17, bool> rx_miss{};
+  static constexpr Field<Eics, 20, 20, bool> lsc{};
+  POLLUX_FIELDS(rtxq, rx_miss, lsc);
+};
+
+/// EIAC - Extended Interrupt Auto Clear: causes that their message clears in EICR [linux ixgbe]
+struct Eiac : Register<Eiac, Access::kReadWrite, Run{.offset = 0x00810}> {
+  static constexpr const char* kName = "EIAC";
+  static constexpr Field<Eiac, 15, 0> rtxq{};
+  POLLUX_FIELDS(rtxq);
+};
+
+/// EITR[n] - Extended Interrupt Throttling of vector n [linux ixgbe]
+struct Eitr
+    : Register<Eitr, Access::kReadWrite, Run{.offset = 0x00820, .count = 24}, Run{.offset = 0x12300, .count = 104}> {
+  static constexpr const char* kName = "EITR";
+  static constexpr Field<Eitr, 11, 3> interval{};         ///< at least so long between two [2.048 us]; 0: no limit
+  static constexpr Field<Eitr, 15, 15, bool> lli_mod{};   ///< low latency interrupts wait as well
+  static constexpr Field<Eitr, 31, 31, bool> cnt_wdis{};  ///< the running interval is left alone
+  POLLUX_FIELDS(interval, lli_mod, cnt_wdis);
+};
+
+/// EIMS - Extended Interrupt Mask Set: ones enable causes; one that is set already interrupts at once [linux ixgbe]
+struct Eims : Register<Eims, Access::kWriteOnly, Run{.offset = 0x00880}> {
+  static constexpr const char* kName = "EIMS";
+  static constexpr Field<Eims, 15, 0> rtxq{};
+  static constexpr Field<Eims, 20, 20, bool> lsc{};
+  POLLUX_FIELDS(rtxq, lsc);
+};
+
 /// EIMC - Extended Interrupt Mask Clear: ones disable causes [linux ixgbe]
 struct Eimc : Register<Eimc, Access::kWriteOnly, Run{.offset = 0x00888}> {
   static constexpr const char* kName = "EIMC";
   static constexpr Field<Eimc, 30, 0> causes{};
   POLLUX_FIELDS(causes);
+
+  static constexpr std::uint32_t kLsc = 1 << 20;
+};
+
+/// EIAM - Extended Interrupt Auto Mask: causes that EICR's read masks [linux ixgbe]
+struct Eiam : Register<Eiam, Access::kReadWrite, Run{.offset = 0x00890}> {
+  static constexpr const char* kName = "EIAM";
+  static constexpr Field<Eiam, 15, 0> rtxq{};
+  static constexpr Field<Eiam, 20, 20, bool> lsc{};
+  POLLUX_FIELDS(rtxq, lsc);
+};
+
+/// GPIE - General Purpose Interrupt Enable [linux ixgbe]
+struct Gpie : Register<Gpie, Access::kReadWrite, Run{.offset = 0x00898}> {
+  static constexpr const char* kName = "GPIE";
+  static constexpr Field<Gpie, 4, 4, bool> msix_mode{};      ///< several vectors
+  static constexpr Field<Gpie, 5, 5, bool> ocd{};            ///< EICR's read leaves the queues' causes
+  static constexpr Field<Gpie, 6, 6, bool> eimen{};          ///< EICS interrupts at once
+  static constexpr Field<Gpie, 13, 11> rsc_delay{};          ///< coalescing waits for the interrupt
+  static constexpr Field<Gpie, 15, 14> vt_mode{};            ///< virtual functions
+  static constexpr Field<Gpie, 30, 30, bool> eiame{};        ///< a message masks the vectors that EIAM_EX names
+  static constexpr Field<Gpie, 31, 31, bool> pba_support{};  ///< a message clears its pending bit
+  POLLUX_FIELDS(msix_mode, ocd, eimen, rsc_delay, vt_mode, eiame, pba_support);
+};
+
+/// IVAR[n] - Interrupt Vector Allocation of queues 2n and 2n+1, two bytes each: receive, transmit. The vector, without
+/// MSI-X the bit of EICR. [linux ixgbe]
+struct Ivar : Register<Ivar, Access::kReadWrite, Run{.offset = 0x00900, .count = 64}> {
+  static constexpr const char* kName = "IVAR";
+  static constexpr Field<Ivar, 5, 0> vector0{};  ///< receive, queue 2n
+  static constexpr Field<Ivar, 7, 7, bool> valid0{};
+  static constexpr Field<Ivar, 13, 8> vector1{};  ///< transmit, queue 2n
+  static constexpr Field<Ivar, 15, 15, bool> valid1{};
+  static constexpr Field<Ivar, 21, 16> vector2{};  ///< receive, queue 2n+1
+  static constexpr Field<Ivar, 23, 23, bool> valid2{};
+  static constexpr Field<Ivar, 29, 24> vector3{};  ///< transmit, queue 2n+1
+  static constexpr Field<Ivar, 31, 31, bool> valid3{};
+  POLLUX_FIELDS(vector0, valid0, vector1, valid1, vector2, valid2, vector3, valid3);
+};
+
+/// IVAR_MISC - Interrupt Vector Allocation of the other causes [linux ixgbe]
+struct IvarMisc : Register<IvarMisc, Access::kReadWrite, Run{.offset = 0x00A00}> {
+  static constexpr const char* kName = "IVAR_MISC";
+  static constexpr Field<IvarMisc, 5, 0> vector0{};  ///< TCP timer
+  static constexpr Field<IvarMisc, 7, 7, bool> valid0{};
+  static constexpr Field<IvarMisc, 13, 8> vector1{};  ///< all others
+  static constexpr Field<IvarMisc, 15, 15, bool> valid1{};
+  POLLUX_FIELDS(vector0, valid0, vector1, valid1);
+};
+
+/// EIMS_EX[n] - Extended Interrupt Mask Set, by MSI-X vector [linux ixgbe]
+struct EimsEx : Register<EimsEx, Access::kWriteOnly, Run{.offset = 0x00AA0, .count = 2}> {
+  static constexpr const char* kName = "EIMS_EX";
+  static constexpr Field<EimsEx, 31, 0> vectors{};
+  POLLUX_FIELDS(vectors);
 };
 
 /// EIMC_EX[n] - Extended Interrupt Mask Clear, by MSI-X vector [linux ixgbe]
 struct EimcEx : Register<EimcEx, Access::kWriteOnly, Run{.offset = 0x00AB0, .count = 2, .stride = 4}> {
   static constexpr const char* kName = "EIMC_EX";
   static constexpr Field<EimcEx, 31, 0> vectors{};
+  POLLUX_FIELDS(vectors);
+};
+
+/// EIAM_EX[n] - Extended Interrupt Auto Mask, by MSI-X vector: see GPIE.EIAME [linux ixgbe]
+struct EiamEx : Register<EiamEx, Access::kReadWrite, Run{.offset = 0x00AD0, .count = 2}> {
+  static constexpr const char* kName = "EIAM_EX";
+  static constexpr Field<EiamEx, 31, 0> vectors{};
   POLLUX_FIELDS(vectors);
 };
 
