@@ -6,6 +6,8 @@
 
 #define POLLUX_SYSCALL(name) seam::name
 
+#include <cerrno>
+#include <cstdint>
 #include <functional>
 
 /// What happens around the driver's actions. One thread.

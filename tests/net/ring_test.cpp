@@ -85,6 +85,57 @@ TYPED_TEST(Receive, TakesAnyBurstSizeThroughTheWrapOfTheRing) {
   }
 }
 
+TYPED_TEST(Receive, IsReadyExactlyWhenABurstWouldGetOn) {
+  Rig<TypeParam> rig(32, 32, 31 + 40);
+  EXPECT_TRUE(rig.rx.rx_ready()) << "the device has no descriptor yet";
+  start(rig);
+  const auto burst_of = [&](std::uint32_t expected) {
+    Burst<64> burst(rig.pool);
+    (void)rig.cost();
+    EXPECT_EQ(rig.rx.rx_ready(), expected != 0);
+    EXPECT_EQ(rig.cost(), Cost(0, 0)) << "a look at memory";
+    EXPECT_EQ(rig.rx.rx_burst(burst), expected);
+  };
+  burst_of(0);
+  for (int round = 0; round < 40; ++round) {
+    ASSERT_TRUE(rig.rx_device.complete(60, kDd | kEop));
+    burst_of(1);
+    burst_of(0);
+    ASSERT_TRUE(rig.rx_device.complete(60, kDd));  // a frame of three buffers
+    burst_of(0);
+    ASSERT_TRUE(rig.rx_device.complete(60, kDd));
+    burst_of(0);
+    ASSERT_TRUE(rig.rx_device.complete(60, kDd | kEop));
+    burst_of(3);
+    burst_of(0);
+  }
+  for (int i = 0; i < 31; ++i) {  // a frame without an end is given up when it has all descriptors
+    EXPECT_FALSE(rig.rx.rx_ready()) << i;
+    ASSERT_TRUE(rig.rx_device.complete(60, kDd));
+  }
+  EXPECT_TRUE(rig.rx.rx_ready());
+  Burst<64> burst(rig.pool);
+  EXPECT_EQ(rig.rx.rx_burst(burst), 0u);
+  EXPECT_EQ(rig.rx.rejected(), 1u);
+  EXPECT_FALSE(rig.rx.rx_ready());
+}
+
+TYPED_TEST(Receive, IsReadyWhenTheDeviceIsStarvedAndThePoolIsNot) {
+  Rig<TypeParam> rig(32, 32, 31);
+  start(rig);
+  ASSERT_EQ(rig.rx_device.complete_many(31), 31u);
+  {
+    Burst<31> held(rig.pool);
+    EXPECT_EQ(rig.rx.rx_burst(held), 31u);
+    EXPECT_FALSE(rig.rx.rx_ready()) << "nothing can be done without buffers";
+  }
+  EXPECT_TRUE(rig.rx.rx_ready()) << "who sleeps now is never woken";
+  Burst<8> burst(rig.pool);
+  EXPECT_EQ(rig.rx.rx_burst(burst), 0u);
+  EXPECT_FALSE(rig.rx.rx_ready());
+  EXPECT_EQ(rig.rx_device.owned(), 31u);
+}
+
 TYPED_TEST(Receive, StopsWhenTheBurstIsFullAndGoesOnWithTheNext) {
   Rig<TypeParam> rig(32, 32, 100);
   start(rig);
