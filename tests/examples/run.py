@@ -23,6 +23,7 @@ SIMULATED = {
     "06_forwarder": (["--count", "100"], ["packets forwarded, 0 dropped"]),
     "07_packet_generator": (["--count", "100", "--size", "1514"], ["100 packets of 1514 bytes", "100 came back"]),
     "08_capture": (["--count", "7", "--write", "FILE"], ["7 frames from"]),
+    "09_wait_policies": (["--count", "20"], ["MSI-X", "p99", "SpinThenBlock", "AdaptiveWait", "CallerEpoll"]),
 }
 
 
