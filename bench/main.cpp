@@ -288,8 +288,10 @@ int parse_and_run(int argc, char** argv) {
       ->check(CLI::IsMember({"cyclic", "ping-pong", "send", "receive", "forward", "none"}));
   app.add_option("--count", o.count, "cycles of the cyclic case, over all repetitions")
       ->capture_default_str()
+      ->take_last()  // bench/run sets its own before the user's
       ->check(CLI::PositiveNumber);
-  app.add_option("--frames", o.frames, "frames of every other case, over all repetitions; default a tenth of --count");
+  app.add_option("--frames", o.frames, "frames of every other case, over all repetitions; default a tenth of --count")
+      ->take_last();
   app.add_option("--period", o.period_us, "cycle time [us]")->capture_default_str()->check(CLI::Range(1.0, 1e6));
   app.add_option("--cyclic-size", o.cyclic_bytes, "size of the EtherCAT frame [bytes with FCS]")
       ->capture_default_str()
