@@ -9,6 +9,7 @@
 #include <pollux/net/pcap.hpp>
 
 #include "cases.hpp"
+#include "private_network.hpp"
 #include "results.hpp"
 #include "threads.hpp"
 
@@ -272,14 +273,38 @@ int run(const Options& options) {
   return 1;
 }
 
+/// --dev: the device joined to its like, before it the kernel's sockets where they can be had.
+void compare_with_kernel(const std::string& dev, Options& o) {
+  if (pollux::PortSpec::parse(dev).kind != pollux::PortKind::kSim) {  // a loopback plug, or an EtherCAT segment
+    if (!o.peers.empty()) o.peers.emplace_back();
+    o.ports.push_back(dev);
+    return;
+  }
+  o.peers.resize(o.ports.size());
+  if (const std::string why = PrivateNetwork::enter(); why.empty()) {
+    o.ports.emplace_back(PrivateNetwork::kPort);
+    o.peers.emplace_back(PrivateNetwork::kPeer);
+  } else {
+    fmt::print("the PF_PACKET side is skipped: {}\n", why);
+    fmt::print("  to get it: run as root, or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1\n");
+  }
+  o.ports.push_back(dev);
+  o.peers.push_back(dev);
+}
+
 int parse_and_run(int argc, char** argv) {
   Options o;
   CLI::App app{"Compares packet ports on the same kind of wire, with the same peer and frames, in one run."};
   app.footer(
-      "Ports: pci:DDDD:BB:DD.F (an 82574 bound to vfio-pci), packet:IFNAME (raw PF_PACKET socket),\n"
+      "Ports: pci:DDDD:BB:DD.F (a NIC given to userspace: pollux-devbind), packet:IFNAME (raw PF_PACKET socket),\n"
       "sim:ixgbe and sim:82574 (a NIC in software; as port and peer: two, joined by a cable).\n"
-      "Example: pollux-bench --port packet:eth1 --peer packet:eth2 --port pci:0000:03:00.0 --peer packet:eth3");
-  app.add_option("--port", o.ports, "port to measure; give it once for each port to compare")->required();
+      "Examples: pollux-bench --dev sim:ixgbe\n"
+      "          pollux-bench --port packet:eth1 --peer packet:eth2 --port pci:0000:03:00.0 --peer packet:eth3");
+  std::string dev;
+  app.add_option("--dev", dev,
+                 "a sim: model against raw PF_PACKET on a veth pair of its own network namespace: needs no NIC, and no "
+                 "root where user namespaces are allowed");
+  app.add_option("--port", o.ports, "port to measure; give it once for each port to compare");
   app.add_option("--peer", o.peers,
                  "the station at the other end of each port's wire, in the same order; without "
                  "any, the wire itself must return frames");
@@ -317,6 +342,11 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("--fifo", o.fifo, "SCHED_FIFO priority of the measured thread")->check(CLI::Range(0, 99));
   CLI11_PARSE(app, argc, argv);
   std::erase(o.cases, "none");
+  if (!dev.empty()) compare_with_kernel(dev, o);
+  if (o.ports.empty()) {
+    fmt::print(stderr, "pollux-bench: nothing to measure; try --dev sim:ixgbe, or --help\n");
+    return 2;
+  }
   if (!o.peers.empty() && o.peers.size() != o.ports.size()) {
     fmt::print(stderr, "pollux-bench: {} ports but {} peers; give one --peer for each --port\n", o.ports.size(),
                o.peers.size());
