@@ -665,7 +665,7 @@ TYPED_TEST(Threads, EveryFrameWakesTheSleeper) {
     auto& port = sim.port();
     port.use_interrupts(kind);
     const auto interrupts = sim.backend().open_interrupts(kind, port.vectors().count());
-    std::atomic<std::uint32_t> wanted{0}, seen{0};
+    std::atomic<std::uint32_t> seen{0};
     std::atomic<bool> end{false};
     constexpr std::uint32_t kFrames = 300;
     std::thread device([&] {
