@@ -78,8 +78,6 @@ class ModelIrqSet {
   }
   [[nodiscard]] IrqKind kind() const noexcept { return kind_; }
   [[nodiscard]] InterruptLines& lines() const noexcept { return model_->interrupts(); }
-  /// From here on no message is under way to a vector that was closed before.
-  void settle() const noexcept { (void)model_->read_config(0, 4); }
 
  private:
   static constexpr std::uint16_t kMsiEnable = 1, kMsixEnable = 1 << 15;
@@ -92,11 +90,12 @@ class ModelIrqSet {
 template <class Model>
 class ModelInterrupt final : public EventInterrupt {
  public:
-  explicit ModelInterrupt(unsigned vector) noexcept(false) : vector_(vector) {}
+  ModelInterrupt(Model& model, unsigned vector) : model_(&model), vector_(vector) {
+    model.interrupts().set_eventfd(vector, fd());
+  }
   ~ModelInterrupt() override {
-    if (!set_) return;
-    set_->lines().set_eventfd(vector_, -1);
-    set_->settle();
+    model_->interrupts().set_eventfd(vector_, -1);
+    (void)model_->read_config(0, 4);  // takes the model's lock: now no message is under way to this descriptor
   }
   void attach(std::shared_ptr<const ModelIrqSet<Model>> set) noexcept { set_ = std::move(set); }
   [[nodiscard]] Result<Done> try_rearm() override {
@@ -105,6 +104,7 @@ class ModelInterrupt final : public EventInterrupt {
   }
 
  private:
+  Model* model_;
   unsigned vector_;
   std::shared_ptr<const ModelIrqSet<Model>> set_;
 };
@@ -168,11 +168,10 @@ class SimBackend {
     std::vector<std::unique_ptr<Interrupt>> out;
     std::vector<ModelInterrupt<Model>*> vectors;
     for (unsigned v = 0; v < n; ++v) {
-      auto one = std::make_unique<ModelInterrupt<Model>>(v);
+      auto one = std::make_unique<ModelInterrupt<Model>>(*model_, v);
       vectors.push_back(one.get());
       out.push_back(std::move(one));
     }
-    for (unsigned v = 0; v < n; ++v) model_->interrupts().set_eventfd(v, vectors[v]->fd());
     const auto set = std::make_shared<const ModelIrqSet<Model>>(*model_, config(), kind, capability(kind), n);
     for (auto* one : vectors) one->attach(set);
     return out;
