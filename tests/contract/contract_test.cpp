@@ -106,6 +106,7 @@ template <class Kind, sim::Doorbells Mode>
 class SimRig {
  public:
   static constexpr std::uint32_t kMinRing = Kind::kMinRing;
+  static constexpr std::uint32_t kStride = 1;
   using Backend = CountedBackend<Kind, Mode>;
   using Port = typename Kind::template Port<Backend>;
   static_assert(DeviceBackend<Backend> && PollModePort<Port>);

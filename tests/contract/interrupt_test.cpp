@@ -24,6 +24,7 @@ template <class Kind, IrqKind Irq, template <class> class Policy, sim::Doorbells
 class WaitingRig {
  public:
   static constexpr std::uint32_t kMinRing = Kind::kMinRing;
+  static constexpr std::uint32_t kStride = 1;
   using Nic = irq_rig::Nic<Kind, Mode>;
   using Port = WaitingPort<typename Nic::Port, Policy<TickingClock>, irq_rig::Accesses>;
   static_assert(PollModePort<Port>);

@@ -88,6 +88,7 @@ class CountedDevice {
 class LabRig {
  public:
   static constexpr std::uint32_t kMinRing = e1000::I82574::kMinRing;
+  static constexpr std::uint32_t kStride = 5;
   using Port = e1000::Port<e1000::I82574, CountedDevice>;
   static_assert(DeviceBackend<CountedDevice> && PollModePort<Port>);
 
