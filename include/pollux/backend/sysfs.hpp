@@ -104,9 +104,10 @@ inline reg::Bar<reg::Mmio> SysfsFunction::bar(unsigned number) {
     if (!mapped) {
       Failure why = mapped.failure();
       if (why.code == EPERM) why.remedy = "the kernel is locked down (Secure Boot): use VFIO";
-      if (why.code == EINVAL) {
-        why.remedy = "the BAR is of I/O ports (pci/port_io.hpp), or a kernel driver holds it (CONFIG_IO_STRICT_DEVMEM)";
-      }
+      // Such a file can be read and written, but has no mmap.
+      if (why.code == ENODEV)
+        why.remedy = "the BAR is of I/O ports: use reg::FilePortIo or reg::PortIo (reg/port_io.hpp)";
+      if (why.code == EINVAL) why.remedy = "a kernel driver holds the BAR (CONFIG_IO_STRICT_DEVMEM): unbind it";
       raise(std::move(why));
     }
     window = std::move(mapped).value();

@@ -117,7 +117,8 @@ inline UniqueFd VfioContainer::open_group(std::uint32_t id) const {
       failure.remedy = text::cat("run as root, or hand the group to your user: chown USER ", path);
       break;
     case EBUSY:
-      failure.remedy = text::cat("another process uses the group; find it: fuser -v ", path);
+      failure.remedy = text::cat("another process uses the group; find it: fuser -v ", path,
+                                 file::exists(dev_ + "/devices") ? text::cat(" ", dev_, "/devices/*") : std::string());
       break;
     case ENOENT:
       failure.remedy = text::cat(
@@ -278,7 +279,7 @@ inline VfioDevice::VfioDevice(VfioContainer& container, Bdf bdf, const PciSysfs&
            .remedy = "enable VT-d or AMD-Vi in the firmware and boot with intel_iommu=on"});
   }
   if (info.driver != "vfio-pci") {
-    raise({.code = EBUSY,
+    raise({.code = info.driver ? EBUSY : ENODEV,
            .operation = "open by VFIO",
            .object = name(),
            .where = info.driver ? text::cat("bound to driver ", *info.driver) : "bound to no driver",
@@ -302,12 +303,17 @@ inline VfioNoIommuDevice::VfioNoIommuDevice(DmaDomain& domain, Bdf bdf, const Pc
     raise(std::move(why));
   };
   if (info.driver != "vfio-pci" || !info.iommu_group || !is_group_of(sysfs, bdf)) {
+    if (info.driver == "vfio-pci" && info.iommu_group) {
+      raise({.code = ENOTSUP,
+             .operation = kOpen,
+             .object = name(),
+             .where = "an IOMMU stands before the device",
+             .remedy = text::cat("use VFIO by group: vfio:", name())});
+    }
     raise({.code = info.driver ? EBUSY : ENODEV,
            .operation = kOpen,
            .object = name(),
-           .where = info.driver == "vfio-pci" ? std::string("an IOMMU stands before the device: use VFIO by group")
-                    : info.driver             ? text::cat("bound to driver ", *info.driver)
-                                              : std::string("bound to no driver"),
+           .where = info.driver ? text::cat("bound to driver ", *info.driver) : std::string("bound to no driver"),
            .remedy = text::cat("as root: modprobe vfio; echo Y > ", sysfs.root(),
                                "/module/vfio/parameters/enable_unsafe_noiommu_mode; ",
                                bind_commands(sysfs, info, "vfio-pci"))});

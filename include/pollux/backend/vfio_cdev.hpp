@@ -146,7 +146,7 @@ inline VfioCdevDevice::VfioCdevDevice(IommufdDomain& domain, Bdf bdf, const PciS
   const PciFunctionInfo info = sysfs.info(bdf);
   set_id(info.id);
   if (info.driver != "vfio-pci") {
-    raise({.code = EBUSY,
+    raise({.code = info.driver ? EBUSY : ENODEV,
            .operation = "open by VFIO cdev",
            .object = name(),
            .where = info.driver ? text::cat("bound to driver ", *info.driver) : "bound to no driver",
@@ -172,10 +172,17 @@ inline VfioCdevDevice::VfioCdevDevice(IommufdDomain& domain, Bdf bdf, const PciS
   bind.argsz = sizeof bind;
   bind.iommufd = domain.fd_.get();
   if (sys::ioctl(fd.value().get(), iommufd::kVfioBind, &bind) != 0) {
-    const char* remedy = errno == EBUSY   ? "another process or its VFIO group has the device"
-                         : errno == EPERM ? "the platform lacks interrupt remapping; accept the risk with: echo 1 > "
-                                            "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
-                                          : "";
+    if (errno == EBUSY || errno == EINVAL) {  // by its group; by this node, whose second opening is told like this
+      raise({.code = EBUSY,
+             .operation = "open by VFIO cdev",
+             .object = name(),
+             .where = text::cat(path, " or the device's group is in use"),
+             .remedy = text::cat("find who: fuser -v ", path, info.iommu_group ? " /dev/vfio/" : "",
+                                 info.iommu_group ? std::to_string(*info.iommu_group) : std::string())});
+    }
+    const char* remedy = errno == EPERM ? "the platform lacks interrupt remapping; accept the risk with: echo 1 > "
+                                          "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
+                                        : "";
     raise(failure("open by VFIO cdev", "VFIO_DEVICE_BIND_IOMMUFD", remedy));
   }
   iommufd::VfioAttach attach{};

@@ -137,7 +137,8 @@ class VfioPciDevice : public PciDevice {
  public:
   ~VfioPciDevice() override {
     // The kernel forbids it on close too; this also holds while BAR mappings or other descriptors keep the device open.
-    if (fd_) disable_bus_master();
+    // Opening may have failed before configuration space was found: at offset 0 of the file BAR 0 would be written.
+    if (fd_ && config_offset_ != 0) disable_bus_master();
   }
   [[nodiscard]] reg::Bar<Io> bar(unsigned number) override;
   [[nodiscard]] FdConfigSpace config() const override { return {fd_.get(), config_offset_, name()}; }
@@ -166,7 +167,7 @@ class VfioPciDevice : public PciDevice {
   [[nodiscard]] std::vector<std::unique_ptr<Interrupt>> turn_on(std::uint32_t index, unsigned n);
 
   UniqueFd fd_;
-  std::uint64_t config_offset_ = 0;
+  std::uint64_t config_offset_ = 0;  ///< 0: not known yet, as BAR 0 lies there
   bool can_reset_ = false;
   std::array<Mapping, 6> bars_;  ///< after fd_: unmapped before the descriptor is closed
 };
