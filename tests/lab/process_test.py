@@ -9,6 +9,7 @@ import os
 import pathlib
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import unittest
 BUILD = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "build")
 BENCH = BUILD / "bench" / "pollux-bench"
 RECEIVE = BUILD / "examples" / "01_receive"
+DEVBIND = pathlib.Path(__file__).resolve().parents[2] / "tools" / "pollux-devbind"
 PCI = pathlib.Path("/sys/bus/pci")
 NOBODY = 65534
 
@@ -132,6 +134,35 @@ class BadInput(Messages):
         os.chown(node, 0, 0)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("is up", result.stdout)
+
+    def test_ordinary_user_receives_by_a_device_that_devbind_handed_to_him(self):
+        """Nothing of his needs root; his session (here: this test) gives him the locked-memory limit."""
+        bind(nic(0), "e1000e")
+        (PCI / "devices" / nic(0) / "driver_override").write_text("\n")
+        handed = run(DEVBIND, "bind", nic(0), "--driver", "vfio-pci", "--uid", NOBODY)
+        self.assertEqual(handed.returncode, 0, handed.stdout + handed.stderr)
+        try:
+            self.assertEqual(group_node(nic(0)).stat().st_uid, NOBODY)
+            name = os.listdir(PCI / "devices" / nic(1) / "net")[0]
+            run("ip", "link", "set", name, "up")
+            with subprocess.Popen([RECEIVE, nic(0), "3"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  preexec_fn=as_nobody(memlock=64 << 20)) as user, \
+                    socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as kernel:
+                self.assertIn("is up", user.stdout.readline())
+                status = pathlib.Path(f"/proc/{user.pid}/status").read_text()
+                self.assertRegex(status, rf"(?m)^Uid:\s+{NOBODY}\s+{NOBODY}\s+{NOBODY}")
+                self.assertRegex(status, r"(?m)^CapEff:\s+0+$")
+                kernel.bind((name, 0))
+                end = time.monotonic() + 20
+                while user.poll() is None and time.monotonic() < end:
+                    kernel.send(bytes(6 * [0xFF]) + bytes(6) + b"\x88\xB5" + bytes(46))
+                    time.sleep(0.01)
+                self.assertEqual(user.poll(), 0, "three frames do not arrive")
+                self.assertRegex(user.stdout.read(), "[0-9]+ packets")
+        finally:
+            restored = run(DEVBIND, "restore")
+        self.assertEqual(restored.returncode, 0, restored.stdout + restored.stderr)
+        self.assertEqual((PCI / "devices" / nic(0) / "driver").resolve().name, "e1000e")
 
     def test_device_in_use(self):
         with subprocess.Popen([RECEIVE, nic(0)], stdout=subprocess.PIPE) as owner:
