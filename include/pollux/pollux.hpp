@@ -52,6 +52,8 @@
 #include <pollux/backend/vfio_cdev.hpp>
 #include <pollux/backend/sysfs.hpp>
 #include <pollux/backend/uio.hpp>
+#include <pollux/backend/rtdm.hpp>
+#include <pollux/backend/udd.hpp>
 #include <pollux/backend/open.hpp>
 
 #include <pollux/net/packet.hpp>

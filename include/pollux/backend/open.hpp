@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <pollux/backend/sysfs.hpp>
+#include <pollux/backend/udd.hpp>
 #include <pollux/backend/uio.hpp>
 #include <pollux/backend/vfio.hpp>
 #include <pollux/backend/vfio_cdev.hpp>
@@ -16,7 +17,7 @@
 
 namespace pollux {
 
-enum class BackendKind : std::uint8_t { kVfio, kVfioCdev, kVfioNoIommu, kUio, kSysfs };
+enum class BackendKind : std::uint8_t { kVfio, kVfioCdev, kVfioNoIommu, kUio, kUdd, kSysfs };
 
 /// "0000:03:00.0", or with the way to it: "uio:0000:03:00.0".
 struct DeviceSpec {
@@ -29,6 +30,7 @@ struct DeviceSpec {
       Entry{BackendKind::kVfioCdev, "vfio-cdev"},
       Entry{BackendKind::kVfioNoIommu, "vfio-noiommu"},
       Entry{BackendKind::kUio, "uio"},
+      Entry{BackendKind::kUdd, "udd"},
       Entry{BackendKind::kSysfs, "sysfs"},
   };
   std::optional<BackendKind> kind;  ///< nothing: the best there is
@@ -52,8 +54,8 @@ struct BackendChoice {
 };
 
 /// The best way to a device as it is bound now: nothing is bound or unbound. In this order: VFIO with an IOMMU, VFIO
-/// without, UIO, sysfs. Errors: raises EBUSY when the kernel's driver has the device, with the commands that hand it
-/// over.
+/// without, UDD where its driver has the device, UIO, sysfs. Errors: raises EBUSY when the kernel's driver has the
+/// device, with the commands that hand it over.
 inline BackendChoice choose_backend(const PciSysfs& sysfs, Bdf bdf, const std::string& dev = "/dev") {
   const PciFunctionInfo info = sysfs.info(bdf);
   if (info.driver == "vfio-pci") {
@@ -66,6 +68,7 @@ inline BackendChoice choose_backend(const PciSysfs& sysfs, Bdf bdf, const std::s
     }
     return {BackendKind::kVfio, "bound to vfio-pci, behind an IOMMU"};
   }
+  if (info.driver == udd::kDriver) return {BackendKind::kUdd, text::cat("bound to ", udd::kDriver)};
   if (!PciSysfs::names_in(sysfs.device_path(bdf) + "/uio").empty()) {
     return {BackendKind::kUio, text::cat("bound to ", info.driver.value_or("a UIO driver"))};
   }
@@ -128,6 +131,17 @@ inline OpenedDevices open_devices(const std::vector<std::string>& specs, const P
       case BackendKind::kUio:
         device = std::make_unique<UioDevice>(only(physical, bdf), bdf, sysfs);
         break;
+      case BackendKind::kUdd:
+#if defined(__COBALT__)  // in all parts of a program or in none
+        device = std::make_unique<UddDevice<CobaltRtdm>>(CobaltRtdm{}, only(physical, bdf), bdf, UddConfig{}, sysfs);
+        break;
+#else
+        raise({.code = ENOTSUP,
+               .operation = "open by UDD",
+               .object = bdf.to_string(),
+               .where = "this program was built without libcobalt",
+               .remedy = "build it with what xeno-config --skin=cobalt --cflags and --ldflags say"});
+#endif
       case BackendKind::kSysfs:
         device = std::make_unique<SysfsDevice>(only(physical, bdf), bdf, sysfs);
         break;
