@@ -23,6 +23,9 @@ class Binding : public ::testing::Environment {
  public:
   void SetUp() override {
     const std::string driver = backend().starts_with("vfio") ? "vfio-pci" : backend() == "uio" ? "uio_pci_generic" : "";
+    if (backend() == "vfio-noiommu") {
+      ASSERT_EQ(::system("modprobe vfio; echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode"), 0);
+    }
     const std::string load = "modprobe " + driver;
     ASSERT_TRUE(driver.empty() || ::system(load.c_str()) == 0) << load;
     for (const unsigned n : {0u, 1u}) {
