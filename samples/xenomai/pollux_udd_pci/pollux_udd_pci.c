@@ -25,6 +25,7 @@ struct card {
 	struct udd_device udd; /* first: freed with this */
 	struct pci_dev *pdev;
 	bool msi;
+	int bars; /* those that are regions */
 	unsigned long masked; /* bit 0: INTx is off at the interrupt controller, by the handler or by IRQDIS */
 	unsigned long quiet; /* bit 0: MSI events are not to be counted */
 	unsigned long opened; /* bit 0 */
@@ -118,8 +119,10 @@ static void card_close(struct rtdm_fd *fd)
 	clear_bit(0, &card->opened);
 }
 
-static void describe_regions(struct card *card)
+/* Returns which BARs are regions, as a mask. The others are left free: sysfs must be able to map them. */
+static int describe_regions(struct card *card)
 {
+	int bars = 0;
 	int bar;
 
 	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
@@ -140,7 +143,9 @@ static void describe_regions(struct card *card)
 		region->addr = start & PAGE_MASK; /* whole pages; the program adds what is left */
 		region->len = PAGE_ALIGN((start & ~PAGE_MASK) + bytes);
 		region->type = UDD_MEM_PHYS;
+		bars |= 1 << bar;
 	}
+	return bars;
 }
 
 static int choose_irq(struct card *card)
@@ -186,7 +191,8 @@ static int card_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto fail_enable;
 	pci_clear_master(pdev); /* the program turns it on */
-	ret = pci_request_regions(pdev, KBUILD_MODNAME);
+	card->bars = describe_regions(card);
+	ret = pci_request_selected_regions(pdev, card->bars, KBUILD_MODNAME);
 	if (ret)
 		goto fail_regions;
 
@@ -197,7 +203,6 @@ static int card_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	card->udd.ops.open = card_open;
 	card->udd.ops.close = card_close;
 	card->udd.ops.ioctl = card_ioctl;
-	describe_regions(card);
 	ret = choose_irq(card);
 	if (ret)
 		goto fail_irq;
@@ -223,7 +228,7 @@ fail_register:
 	if (card->msi)
 		pci_free_irq_vectors(pdev);
 fail_irq:
-	pci_release_regions(pdev);
+	pci_release_selected_regions(pdev, card->bars);
 fail_regions:
 	pci_disable_device(pdev);
 fail_enable:
@@ -242,7 +247,7 @@ static void card_remove(struct pci_dev *pdev)
 	pci_clear_master(pdev);
 	if (card->msi)
 		pci_free_irq_vectors(pdev);
-	pci_release_regions(pdev);
+	pci_release_selected_regions(pdev, card->bars);
 	pci_disable_device(pdev);
 	kfree(card);
 }
