@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The contract of PollModePort on two emulated 82574s of the lab's guest, NIC 0 - NIC 1, through the backend that
-// POLLUX_BACKEND names (vfio, vfio-cdev, vfio-noiommu, uio, sysfs; without: the best there is).
+// POLLUX_BACKEND names (vfio, vfio-cdev, vfio-noiommu, uio, sysfs; without: vfio): polling, and waiting for interrupts
+// of each kind that the backend can deliver.
 #include "../contract/contract.hpp"
+#include "../contract/waiting.hpp"
 
 #include <stdlib.h>
 
@@ -81,6 +83,8 @@ class CountedDevice {
   [[nodiscard]] FdConfigSpace config() const { return inner_->config(); }
   [[nodiscard]] PciId id() const noexcept { return inner_->id(); }
   [[nodiscard]] const std::string& name() const noexcept { return inner_->name(); }
+  [[nodiscard]] IrqCounts irq_counts() const { return inner_->irq_counts(); }
+  [[nodiscard]] auto open_interrupts(IrqKind kind, unsigned n) { return inner_->open_interrupts(kind, n); }
   [[nodiscard]] const Accesses& count() const noexcept { return count_; }
 
  private:
@@ -88,29 +92,57 @@ class CountedDevice {
   Accesses count_;
 };
 
+using Polling = e1000::Port<e1000::I82574, CountedDevice>;
+static_assert(InterruptCapable<CountedDevice> && PollModePort<Polling>);
+
+/// The application that polls.
+struct Polled {
+  using Port = Polling;
+  Polled(CountedDevice& device, BufferPool& pool, const e1000::Config& config) : port(device, pool, config) {}
+  [[nodiscard]] Port& seen() noexcept { return port; }
+  [[nodiscard]] Accesses waiting() const noexcept { return {}; }
+  Polling port;
+};
+
+/// The application that sleeps until an interrupt of one kind.
+template <IrqKind kKind>
+struct Awaited {
+  using Port = WaitingPort<Polling, SpinThenBlock<>, Accesses, false>;
+  Awaited(CountedDevice& device, BufferPool& pool, const e1000::Config& config)
+      : port(device, pool, config),
+        interrupts((port.use_interrupts(kKind), device.open_interrupts(kKind, port.vectors().count()))),
+        waiting_port(port, *interrupts[port.vectors().rx()], SpinThenBlock<>(BlockConfig{.spin = 20_us}), 300_us,
+                     device.count()) {}
+  [[nodiscard]] Port& seen() noexcept { return waiting_port; }
+  [[nodiscard]] Accesses waiting() const noexcept { return waiting_port.waiting(); }
+  Polling port;
+  std::vector<std::unique_ptr<Interrupt>> interrupts;
+  Port waiting_port;
+};
+
+template <class Application>
 class LabRig {
  public:
   static constexpr std::uint32_t kMinRing = e1000::I82574::kMinRing;
   static constexpr std::uint32_t kStride = 5;
-  using Port = e1000::Port<e1000::I82574, CountedDevice>;
-  static_assert(DeviceBackend<CountedDevice> && PollModePort<Port>);
 
   class End {
    public:
     End(PciDevice& device, DmaDomain& domain, std::uint32_t buffers, const e1000::Config& config)
-        : device_(device), pool_(domain, buffers), port_(device_, pool_, config) {}
-    [[nodiscard]] Port& port() noexcept { return port_; }
+        : device_(device), raw_(device.bar(0)), pool_(domain, buffers), application_(device_, pool_, config) {}
+    [[nodiscard]] auto& port() noexcept { return application_.seen(); }
+    [[nodiscard]] Polling& driver() noexcept { return application_.port; }
     [[nodiscard]] BufferPool& pool() noexcept { return pool_; }
-    [[nodiscard]] Accesses accesses() const noexcept { return device_.count(); }
+    /// Without those that waiting costs.
+    [[nodiscard]] Accesses accesses() const noexcept { return device_.count() - application_.waiting(); }
     /// Past the counter.
     [[nodiscard]] reg::Bar<reg::Mmio> bar() { return raw_; }
-    void set_raw(reg::Bar<reg::Mmio> bar) noexcept { raw_ = bar; }
 
    private:
     CountedDevice device_;
+    reg::Bar<reg::Mmio> raw_;
     BufferPool pool_;
-    Port port_;
-    reg::Bar<reg::Mmio> raw_{reg::Mmio(nullptr, 0)};
+    Application application_;
   };
 
  private:
@@ -122,10 +154,8 @@ class LabRig {
   explicit LabRig(const RigOptions& o)
       : left(*opened_.devices[0], *opened_.domain, o.left_buffers, config(o)),
         right(*opened_.devices[1], *opened_.domain, o.right_buffers, config(o)) {
-    left.set_raw(opened_.devices[0]->bar(0));
-    right.set_raw(opened_.devices[1]->bar(0));
-    left.port().start();
-    right.port().start();
+    left.driver().start();
+    right.driver().start();
   }
   void work() noexcept {}
   /// Everything given to the devices is sent, and for a while nothing has arrived.
@@ -143,8 +173,9 @@ class LabRig {
   }
   void hold_sending(bool hold) {
     held_ = hold;
-    left.bar().modify(e1000::Tctl::en.from(!hold));
-    if (!hold) left.bar().write<e1000::Tdt>(kQueue, left.bar().read<e1000::Tdt>(kQueue));  // look again
+    const reg::Bar<reg::Mmio> bar = left.bar();
+    bar.modify(e1000::Tctl::en.from(!hold));
+    if (!hold) bar.write<e1000::Tdt>(kQueue, bar.read<e1000::Tdt>(kQueue));  // look again
   }
   void set_link(bool up) {
     for (const unsigned n : {0u, 1u}) lab::set_cable(n, up);
@@ -154,12 +185,12 @@ class LabRig {
     ADD_FAILURE() << "the link does not go " << (up ? "up" : "down");
   }
   void restart(End& end) {
-    end.port().stop();
-    end.port().start();
+    end.driver().stop();
+    end.driver().start();
   }
   void stop_all() noexcept {
-    left.port().stop();
-    right.port().stop();
+    left.driver().stop();
+    right.driver().stop();
   }
   [[nodiscard]] static std::string problems() { return {}; }
 
@@ -167,12 +198,11 @@ class LabRig {
   static constexpr reg::Index kQueue{0};
   static std::string spec(unsigned n) { return backend() + ":" + lab::nic(n).to_string(); }
   bool sent_all(End& end) {
-    return (held_ && &end == &left) ||
-           end.bar().read<e1000::Tdh>(kQueue).bits == end.bar().read<e1000::Tdt>(kQueue).bits;
+    const reg::Bar<reg::Mmio> bar = end.bar();
+    return (held_ && &end == &left) || bar.read<e1000::Tdh>(kQueue).bits == bar.read<e1000::Tdt>(kQueue).bits;
   }
-  std::pair<std::uint32_t, std::uint32_t> received() {
-    return {left.bar().read<e1000::Rdh>(kQueue).bits, right.bar().read<e1000::Rdh>(kQueue).bits};
-  }
+  static std::uint32_t head(const reg::Bar<reg::Mmio>& bar) { return bar.read<e1000::Rdh>(kQueue).bits; }
+  std::pair<std::uint32_t, std::uint32_t> received() { return {head(left.bar()), head(right.bar())}; }
   static e1000::Config config(const RigOptions& o) {
     return {.rx_descriptors = o.rx_descriptors, .tx_descriptors = o.tx_descriptors, .doorbell = o.doorbell};
   }
@@ -181,14 +211,15 @@ class LabRig {
 };
 
 struct Names {
-  template <class>
-  static std::string GetName(int) {
-    std::string name = backend();
-    std::erase(name, '-');
-    return name;
+  template <class Rig>
+  static std::string GetName(int i) {
+    constexpr const char* kNames[] = {"polling", "intx", "msi", "msix"};
+    return kNames[i];
   }
 };
-INSTANTIATE_TYPED_TEST_SUITE_P(Lab, PortContract, ::testing::Types<LabRig>, Names);
+using Rigs = ::testing::Types<LabRig<Polled>, LabRig<Awaited<IrqKind::kIntx>>, LabRig<Awaited<IrqKind::kMsi>>,
+                              LabRig<Awaited<IrqKind::kMsix>>>;
+INSTANTIATE_TYPED_TEST_SUITE_P(Lab, PortContract, Rigs, Names);
 
 }  // namespace
 }  // namespace contract

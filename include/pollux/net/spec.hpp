@@ -27,6 +27,7 @@ struct PortSpec {
       Entry{PortKind::kPci, "vfio-cdev", "vfio-cdev:0000:03:00.0"},
       Entry{PortKind::kPci, "vfio-noiommu", "vfio-noiommu:0000:03:00.0"},
       Entry{PortKind::kPci, "uio", "uio:0000:03:00.0"},
+      Entry{PortKind::kPci, "udd", "udd:0000:03:00.0"},
       Entry{PortKind::kPci, "sysfs", "sysfs:0000:03:00.0"},
       Entry{PortKind::kSim, "sim", "sim:ixgbe"},
       Entry{PortKind::kPacketSocket, "packet", "packet:eth0"},
