@@ -657,7 +657,10 @@ TEST(Interrupts, go_off_with_their_objects_and_another_kind_can_be_had) {
 
 // ---- Ports and configuration space --------------------------------------------------------------------------------
 
+}  // namespace
+
 /// IOADDR, IODATA: a window to all registers, behind I/O ports. [8254x 13.2.2]
+namespace io_window {
 struct IoAddr : reg::Register<IoAddr, reg::Access::kReadWrite, reg::Run{.offset = 0x00}> {
   static constexpr const char* kName = "IOADDR";
   static constexpr reg::Field<IoAddr, 31, 0> at{};
@@ -668,6 +671,10 @@ struct IoData : reg::Register<IoData, reg::Access::kReadWrite, reg::Run{.offset 
   static constexpr reg::Field<IoData, 31, 0> value{};
   POLLUX_FIELDS(value);
 };
+}  // namespace io_window
+
+namespace {
+using io_window::IoAddr, io_window::IoData;
 
 template <class Io>
 void expect_registers_behind(const reg::Bar<Io>& ports, const reg::Bar<reg::Mmio>& bar) {
