@@ -237,12 +237,13 @@ class Kill(unittest.TestCase):
 
 class NoIommu(Messages):
     def test_device_behind_no_iommu(self):
-        self.expect(self.port(f"pci:{nic(0)}"), "no IOMMU", "intel_iommu=on")
+        self.expect(self.port(f"pci:{nic(0)}"), "no IOMMU", "intel_iommu=on", "modprobe uio_pci_generic")
+        self.expect(self.port(f"vfio:{nic(0)}"), "no IOMMU", "intel_iommu=on")
 
     def test_no_vfio_module(self):
         run("modprobe", "-r", "vfio-pci", "vfio_iommu_type1", "vfio")
         os.path.exists("/dev/vfio/vfio") and os.rename("/dev/vfio/vfio", "/dev/vfio/away")
-        self.expect(self.port(f"pci:{nic(0)}"), "/dev/vfio/vfio", "modprobe vfio-pci")
+        self.expect(self.port(f"vfio:{nic(0)}"), "/dev/vfio/vfio", "modprobe vfio-pci")
 
 
 def load_tests(loader, _tests, _pattern):

@@ -75,11 +75,15 @@ inline BackendChoice choose_backend(const PciSysfs& sysfs, Bdf bdf, const std::s
   if (!info.driver && !info.iommu_group) {
     return {BackendKind::kSysfs, "bound to no driver, and no IOMMU stands before it"};
   }
+  std::string where = info.driver ? text::cat("bound to driver ", *info.driver) : std::string("bound to no driver");
+  where += info.iommu_group
+               ? ", and an IOMMU stands before it"
+               : ", and no IOMMU stands before it (to use VFIO: enable VT-d or AMD-Vi in the firmware and boot "
+                 "with intel_iommu=on)";
   raise({.code = info.driver ? EBUSY : ENODEV,
          .operation = "open",
          .object = bdf.to_string(),
-         .where = info.driver ? text::cat("bound to driver ", *info.driver)
-                              : std::string("bound to no driver, and an IOMMU stands before it"),
+         .where = std::move(where),
          .remedy =
              text::cat("as root: ", bind_commands(sysfs, info, info.iommu_group ? "vfio-pci" : "uio_pci_generic"))});
 }
