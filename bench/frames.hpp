@@ -53,13 +53,14 @@ class FrameStream {
 };
 
 /// Frames of one size with the sequence number and a payload that changes with it. With EtherType 0x88A4 the payload
-/// lies in EtherCAT datagrams of up to 128 bytes of data (LRW), else behind EtherType 0x88B5.
+/// lies in EtherCAT datagrams of up to 128 bytes of data (LRW), else behind EtherType 0x88B5. Streams with different
+/// tags do not know each other's frames: what a run that was killed left on the wire is nothing to the next.
 class GeneratedStream final : public FrameStream {
  public:
   /// Pre: 60 <= length <= 1514. Sizes of a mixed stream cycle through `lengths`.
   GeneratedStream(std::vector<std::uint16_t> lengths, pollux::MacAddress destination, pollux::MacAddress source,
-                  pollux::EtherType type)
-      : lengths_(std::move(lengths)) {
+                  pollux::EtherType type, std::uint32_t tag)
+      : lengths_(std::move(lengths)), tag_(tag) {
     std::uint32_t state = 0x2545F491;
     for (std::byte& b : pattern_) {
       state ^= state << 13, state ^= state >> 17, state ^= state << 5;  // xorshift: any fixed noise will do
@@ -73,7 +74,7 @@ class GeneratedStream final : public FrameStream {
     const Plan& p = plans_[n % plans_.size()];
     std::memcpy(to, p.headers.data(), p.headers.size());
     for (const Piece& piece : p.pieces) std::memcpy(to + piece.at, noise(n, piece.at), piece.bytes);
-    pollux::store_header(to + p.pieces.front().at, Number::of(n));
+    pollux::store_header(to + p.pieces.front().at, Number::of(n, tag_));
   }
   [[nodiscard]] bool identify(std::span<const std::byte> frame, std::uint64_t,
                               std::uint64_t& number) const noexcept override {
@@ -82,7 +83,7 @@ class GeneratedStream final : public FrameStream {
     if (std::memcmp(frame.data() + 12, plans_.front().headers.data() + 12, 2) != 0) return false;
     const auto got = pollux::load_header<Number>(frame.data() + at);
     number = got.number;
-    return got.magic == Number::kMagic && got.inverse == static_cast<std::uint32_t>(~number);
+    return got.magic == Number::kMagic && got.tag == tag_ && got.inverse == ~number;
   }
   [[nodiscard]] bool matches(std::span<const std::byte> frame, std::uint64_t n) const noexcept override {
     const Plan& p = plans_[n % plans_.size()];
@@ -103,10 +104,11 @@ class GeneratedStream final : public FrameStream {
   struct Number {
     static constexpr std::uint32_t kMagic = 0x504F4C58;
     pollux::Le32 magic;
-    pollux::Le32 inverse;
+    pollux::Le32 tag;
     pollux::Le64 number;
-    static Number of(std::uint64_t n) noexcept {
-      return {.magic = kMagic, .inverse = static_cast<std::uint32_t>(~n), .number = n};
+    pollux::Le64 inverse;
+    static Number of(std::uint64_t n, std::uint32_t tag) noexcept {
+      return {.magic = kMagic, .tag = tag, .number = n, .inverse = ~n};
     }
   };
   struct Piece {
@@ -159,6 +161,7 @@ class GeneratedStream final : public FrameStream {
   }
 
   std::vector<std::uint16_t> lengths_;
+  std::uint32_t tag_;
   std::vector<Plan> plans_;
   std::array<std::byte, 1024 + 1514> pattern_{};
 };

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 #include <pollux/net/pcap.hpp>
+#include <random>
 
 #include "cases.hpp"
 #include "private_network.hpp"
@@ -113,7 +114,7 @@ class Comparison {
     const pollux::MacAddress other = peer_spec_.empty() ? own_mac_ : pollux::MacAddress{{0x02, 0, 0, 0, 0, 0x02}};
     const bool peer_sends = role == PeerRole::kSend;
     const GeneratedStream stream(lengths(key.frame_bytes), peer_sends ? own_mac_ : other, peer_sends ? other : own_mac_,
-                                 type);
+                                 type, next_tag_++);
     measure_stream(port, key, role, count, stream, loop);
   }
 
@@ -208,6 +209,7 @@ class Comparison {
   unsigned repetition_ = 0;
   bool proving_ = false;
   pollux::MacAddress own_mac_;
+  std::uint32_t next_tag_ = std::random_device{}();  ///< of the next case's frames: another run's are foreign
   std::unique_ptr<pollux::sim::Cable> cable_;
   std::map<std::string, std::uint64_t> counted_calls_, counted_packets_;
 };

@@ -20,7 +20,9 @@ using Bytes = std::vector<std::byte>;
 
 constexpr pollux::MacAddress kHere{{0x02, 0, 0, 0, 0, 1}}, kThere{{0x02, 0, 0, 0, 0, 2}};
 
-GeneratedStream generated() { return {{60, 512, 1514}, kThere, kHere, pollux::EtherType::kExperimental}; }
+GeneratedStream generated(std::uint32_t tag = 1) {
+  return {{60, 512, 1514}, kThere, kHere, pollux::EtherType::kExperimental, tag};
+}
 
 /// `n` different frames of two stations, as a capture would hold them.
 ReplayedStream replayed(std::size_t n) {
@@ -72,6 +74,16 @@ void expect(const Verdict& got, const Verdict& want) {
 TEST(Generated, InOrder) {
   const auto stream = generated();
   expect(Feed(stream)(0, 999).finish(1000), {.good = 1000});
+}
+
+/// A run that was killed leaves frames on the wire; the next run meets them at its ports.
+TEST(Generated, FramesOfAnotherRunAreForeign) {
+  const auto stream = generated(), other = generated(2);
+  Feed feed(stream), killed(other);
+  for (std::uint64_t n = 5000; n < 5010; ++n) EXPECT_FALSE(feed.give(killed.frame(n)));
+  feed(0, 9);
+  EXPECT_FALSE(feed.give(killed.frame(10)));
+  expect(feed(10, 19).finish(20), {.good = 20, .foreign = 11});
 }
 
 TEST(Generated, LossIsSeenAtOnceAndAtTheEnd) {
