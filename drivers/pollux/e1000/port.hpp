@@ -106,13 +106,7 @@ class Port {
   /// frames; 0: none. [quirk qemu] makes 128 us of anything shorter. Before start() or after; kept over stop and start,
   /// but start() begins with nothing armed. Errors: raises EINVAL for a gap that the registers cannot hold (16.7 ms).
   void use_interrupts(IrqKind kind, Nanos gap = {}) {
-    if (gap < Nanos{0} || gap > kLongestInterruptGap) {
-      raise({.code = EINVAL,
-             .operation = "set up interrupts of",
-             .object = name(),
-             .where = text::cat(gap.count, " ns between two"),
-             .remedy = text::cat("0 to ", kLongestInterruptGap.count, " ns are possible")});
-    }
+    check_interrupt_gap(gap, kLongestInterruptGap, name());
     interrupts_.choose(VectorLayout{.kind = kind, .rx_queues = 1}, gap);
     if (state_ == PortState::kStarted) interrupts_.set_up();
   }

@@ -177,13 +177,7 @@ class Port {
   /// vector for frames; 0: none. Before start() or after, while no queue is used; kept over stop and start, but start()
   /// begins with nothing armed. Errors: raises EINVAL for a gap that the registers cannot hold (1046 us).
   void use_interrupts(IrqKind kind, Nanos gap = {}) {
-    if (gap < Nanos{0} || gap > kLongestInterruptGap) {
-      raise({.code = EINVAL,
-             .operation = "set up interrupts of",
-             .object = name(),
-             .where = text::cat(gap.count, " ns between two"),
-             .remedy = text::cat("0 to ", kLongestInterruptGap.count, " ns are possible")});
-    }
+    check_interrupt_gap(gap, kLongestInterruptGap, name());
     choose_interrupts(VectorLayout{.kind = kind, .rx_queues = config_.rx_queues}, gap);
   }
   /// As without use_interrupts: nothing interrupts.

@@ -339,13 +339,7 @@ class UddDevice final : public detail::SysfsFunction {
   }
   static PciFunctionInfo checked(R& rtdm, const PciSysfs& sysfs, Bdf bdf, const UddConfig& config) {
     PciFunctionInfo info = sysfs.info(bdf);
-    if (!info.driver) {
-      raise({.code = ENODEV,
-             .operation = "open by UDD",
-             .object = bdf.to_string(),
-             .where = "bound to no driver",
-             .remedy = text::cat("as root: ", bind_commands(sysfs, info, udd::kDriver))});
-    }
+    if (!info.driver) raise(wrong_driver(sysfs, info, udd::kDriver, "open by UDD"));
     detail::UddNode<R>::check(rtdm, sysfs, name_of(config, bdf));
     return info;
   }

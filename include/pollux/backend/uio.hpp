@@ -137,12 +137,7 @@ inline UioDevice::Node UioDevice::node_of(const PciSysfs& sysfs, Bdf bdf) {
   for (const std::string& name : PciSysfs::names_in(path)) {
     if (name.starts_with("uio:uio")) return {name.substr(4), text::cat(path, "/", name)};
   }
-  const PciFunctionInfo info = sysfs.info(bdf);
-  raise({.code = info.driver ? EBUSY : ENODEV,
-         .operation = "open by UIO",
-         .object = bdf.to_string(),
-         .where = info.driver ? text::cat("bound to driver ", *info.driver) : std::string("bound to no driver"),
-         .remedy = text::cat("as root: ", bind_commands(sysfs, info, "uio_pci_generic"))});
+  raise(wrong_driver(sysfs, sysfs.info(bdf), "uio_pci_generic", "open by UIO"));
 }
 
 inline std::vector<UioMap> UioDevice::regions(const std::string& directory, const char* prefix, const char* address) {

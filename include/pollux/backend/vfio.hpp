@@ -278,13 +278,7 @@ inline VfioDevice::VfioDevice(VfioContainer& container, Bdf bdf, const PciSysfs&
            .where = "no IOMMU stands before this device",
            .remedy = "enable VT-d or AMD-Vi in the firmware and boot with intel_iommu=on"});
   }
-  if (info.driver != "vfio-pci") {
-    raise({.code = info.driver ? EBUSY : ENODEV,
-           .operation = "open by VFIO",
-           .object = name(),
-           .where = info.driver ? text::cat("bound to driver ", *info.driver) : "bound to no driver",
-           .remedy = text::cat("as root: ", bind_commands(sysfs, info, "vfio-pci"))});
-  }
+  if (info.driver != "vfio-pci") raise(wrong_driver(sysfs, info, "vfio-pci", "open by VFIO"));
   const int group = container.join(*info.iommu_group, sysfs);
   UniqueFd device(sys::ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name().c_str()));
   if (!device) raise(failure("open by VFIO", "VFIO_GROUP_GET_DEVICE_FD"));
@@ -310,13 +304,9 @@ inline VfioNoIommuDevice::VfioNoIommuDevice(DmaDomain& domain, Bdf bdf, const Pc
              .where = "an IOMMU stands before the device",
              .remedy = text::cat("use VFIO by group: vfio:", name())});
     }
-    raise({.code = info.driver ? EBUSY : ENODEV,
-           .operation = kOpen,
-           .object = name(),
-           .where = info.driver ? text::cat("bound to driver ", *info.driver) : std::string("bound to no driver"),
-           .remedy = text::cat("as root: modprobe vfio; echo Y > ", sysfs.root(),
-                               "/module/vfio/parameters/enable_unsafe_noiommu_mode; ",
-                               bind_commands(sysfs, info, "vfio-pci"))});
+    raise(wrong_driver(
+        sysfs, info, "vfio-pci", kOpen,
+        text::cat("modprobe vfio; echo Y > ", sysfs.root(), "/module/vfio/parameters/enable_unsafe_noiommu_mode; ")));
   }
   auto container = try_open(dev + "/vfio", O_RDWR);
   if (!container) raise(container.failure());

@@ -145,13 +145,7 @@ inline VfioCdevDevice::VfioCdevDevice(IommufdDomain& domain, Bdf bdf, const PciS
     : VfioPciDevice({}, bdf.to_string()), domain_(&domain) {
   const PciFunctionInfo info = sysfs.info(bdf);
   set_id(info.id);
-  if (info.driver != "vfio-pci") {
-    raise({.code = info.driver ? EBUSY : ENODEV,
-           .operation = "open by VFIO cdev",
-           .object = name(),
-           .where = info.driver ? text::cat("bound to driver ", *info.driver) : "bound to no driver",
-           .remedy = text::cat("as root: ", bind_commands(sysfs, info, "vfio-pci"))});
-  }
+  if (info.driver != "vfio-pci") raise(wrong_driver(sysfs, info, "vfio-pci", "open by VFIO cdev"));
   const auto node = node_name(sysfs, bdf);
   if (!node) {
     raise({.code = ENOTSUP,

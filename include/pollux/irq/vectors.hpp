@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // VectorLayout: which interrupt of a NIC's port belongs to what. InterruptCauses: what an interrupt came for.
 #pragma once
+#include <string>
+
 #include <pollux/irq/interrupt.hpp>
 
 namespace pollux {
@@ -28,5 +30,15 @@ struct InterruptCauses {
   [[nodiscard]] constexpr bool none() const noexcept { return !rx && !link && !other; }
   friend constexpr bool operator==(InterruptCauses, InterruptCauses) = default;
 };
+
+/// Errors: raises EINVAL for a least time between two interrupts that `port`'s registers cannot hold.
+inline void check_interrupt_gap(Nanos gap, Nanos longest, const std::string& port) {
+  if (gap >= Nanos{0} && gap <= longest) return;
+  raise({.code = EINVAL,
+         .operation = "set up interrupts of",
+         .object = port,
+         .where = text::cat(gap.count, " ns between two"),
+         .remedy = text::cat("0 to ", longest.count, " ns are possible")});
+}
 
 }  // namespace pollux

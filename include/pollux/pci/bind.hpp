@@ -16,6 +16,18 @@ inline std::string bind_commands(const PciSysfs& sysfs, const PciFunctionInfo& f
   return out + text::cat("echo ", bdf, " > ", sysfs.root(), "/bus/pci/drivers_probe");
 }
 
+/// Why a function cannot be opened that is not bound to the driver it takes. `first`: commands before those that bind
+/// it.
+inline Failure wrong_driver(const PciSysfs& sysfs, const PciFunctionInfo& function, const std::string& wanted,
+                            const char* operation, const std::string& first = {}) {
+  return {
+      .code = function.driver ? EBUSY : ENODEV,
+      .operation = operation,
+      .object = function.bdf.to_string(),
+      .where = function.driver ? text::cat("bound to driver ", *function.driver) : std::string("bound to no driver"),
+      .remedy = text::cat("as root: ", first, bind_commands(sysfs, function, wanted))};
+}
+
 namespace detail {
 /// Unbinds whatever driver `bdf` has, probes again with `override_text` ("\n": the kernel's own choice).
 inline Result<Done> try_rebind(const PciSysfs& sysfs, Bdf bdf, const std::string& override_text) {
