@@ -482,6 +482,8 @@ class NoIommuMode(Devbind):
         script = self.done("bind", nic(0), "--driver", "vfio-pci", "--noiommu", "--gid", NOBODY, "--dry-run").stdout
         self.assertEqual(run("sh", "-ec", script).stderr, "")
         self.assertEqual(next(pathlib.Path("/dev/vfio").glob("noiommu-*")).stat().st_gid, NOBODY)
+        script = self.done("restore", nic(0), "--dry-run").stdout  # by name: a script leaves nothing to remember
+        self.assertEqual(run("sh", "-ec", script).stderr, "")
 
     def test_taken_back_when_a_later_step_fails(self):
         with unittest.mock.patch.object(devbind_tool.Machine, "chown", side_effect=PermissionError(1, "no")):
