@@ -69,6 +69,7 @@ inline int madvise(void* at, std::size_t n, int advice) noexcept {
 #include <array>
 #include <bit>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -602,6 +603,25 @@ TEST_F(Physical, ScatteredPagesAndNoMoreOfThemIsAnError) {
   EXPECT_NE(got.failure().text().find("no 2 of 2 follow each other"), std::string::npos);
 }
 
+TEST_F(Physical, PagesThatOnlyAnotherNodeHasAreAShortage) {
+  seam::frames = {100, 101};
+  seam::cannot_populate = true;
+  const auto got = dma::try_map_consecutive(pages(2), pagemap);
+  seam::cannot_populate = false;
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.failure().code, ENOMEM);
+}
+
+TEST_F(Physical, OfANodeThatIsNotThereIsAnErrorOfItsOwn) {
+  seam::frames = {100};
+  dma::MemoryRequest request = pages(1);
+  request.numa_node = 1 << 20;
+  const auto got = dma::try_map_consecutive(request, pagemap);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.failure().code, EINVAL);
+  EXPECT_NE(got.failure().remedy.find("no node 1048576"), std::string::npos) << got.failure().remedy;
+}
+
 TEST_F(Physical, HiddenAddressesAreExplained) {
   seam::frames = {100};
   seam::pagemap_bits = 0;
@@ -672,7 +692,25 @@ TEST_F(Physical, ARegionOfTheMachinesOwnHugepages) {
   }
 }
 
-TEST(FreeHugepagesOfTheMachine, AreZeroWhereTheKernelHasNone) { EXPECT_EQ(dma::free_2m_pages("/nonexistent"), 0u); }
+TEST(FreeHugepages, AreZeroWhereTheKernelHasNone) { EXPECT_EQ(dma::free_2m_pages("/nonexistent"), 0u); }
+
+TEST(FreeHugepages, OfANodeAreItsOwnAndNotPromised) {
+  namespace fs = std::filesystem;
+  const fs::path sys = fs::temp_directory_path() / text::cat("pollux-sys-", ::getpid());
+  const auto write = [&](const std::string& pool, const char* which, int n) {
+    fs::create_directories(pool);
+    std::ofstream(pool + which) << n << '\n';
+  };
+  for (const auto& [node, free] : {std::pair(-1, 6), std::pair(0, 5), std::pair(1, 1)}) {
+    write(dma::hugepage_pool(dma::kPage2M, node, sys), "free_hugepages", free);
+  }
+  write(dma::hugepage_pool(dma::kPage2M, -1, sys), "resv_hugepages", 2);
+  EXPECT_EQ(dma::free_pages(dma::kPage2M, -1, sys), 4u);
+  EXPECT_EQ(dma::free_pages(dma::kPage2M, 0, sys), 4u) << "two are promised, of whichever node";
+  EXPECT_EQ(dma::free_pages(dma::kPage2M, 1, sys), 1u);
+  EXPECT_EQ(dma::free_pages(dma::kPage2M, 2, sys), 0u);
+  fs::remove_all(sys);
+}
 
 // ---- BufferPool ---------------------------------------------------------------------------------------------------
 

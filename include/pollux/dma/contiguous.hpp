@@ -53,9 +53,11 @@ inline Result<Mapping> try_map_consecutive(const MemoryRequest& request, const P
     auto all = Mapping::try_map(have * page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0, "hugepages");
     if (!all) return all;
     if (detail::bind_to_node(all.value().data(), all.value().size(), request.numa_node) != 0) {
-      return failed("bind to a NUMA node", "mbind");
+      Failure failure = failed("bind to a NUMA node", "mbind");
+      failure.remedy = detail::no_such_node(request.numa_node);
+      return failure;
     }
-    if (sys::madvise(all.value().data(), all.value().size(), MADV_POPULATE_WRITE) != 0) {
+    if (detail::populate(all.value().data(), all.value().size(), true) != 0) {
       return failed("populate", text::cat(all.value().size() >> 10, " KiB"));
     }
     pages.clear();
@@ -67,7 +69,7 @@ inline Result<Mapping> try_map_consecutive(const MemoryRequest& request, const P
     std::sort(pages.begin(), pages.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
     run = detail::find_run(pages, wanted, page_bytes);
     if (run != pages.cend()) break;
-    const std::size_t more = std::min(have, free_pages(page_bytes));
+    const std::size_t more = std::min(have, free_pages(page_bytes, request.numa_node));
     if (more == 0) {
       errno = ENOMEM;
       return failed("find", text::cat("no ", wanted, " of ", have, " follow each other in physical memory"));
@@ -96,7 +98,7 @@ inline Result<Mapping> try_map_consecutive(const MemoryRequest& request, const P
     }
   }
   // Mapped page by page: every one is there, and this proves it, as a shortage met later is SIGBUS.
-  if (sys::madvise(window.value().data(), window.value().size(), MADV_POPULATE_WRITE) != 0) {
+  if (detail::populate(window.value().data(), window.value().size(), true) != 0) {
     return failed("populate", "the pages in order");
   }
   return window;

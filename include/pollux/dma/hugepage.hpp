@@ -4,6 +4,7 @@
 #pragma once
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -53,6 +54,14 @@ inline int bind_to_node(std::byte* memory, std::size_t bytes, int node) noexcept
   mask[static_cast<unsigned>(node) / kBits] = 1ul << (static_cast<unsigned>(node) % kBits);
   return sys::mbind(memory, bytes, sys::kMpolBind, mask, kBits * std::size(mask), 0);
 }
+inline std::string no_such_node(int node) { return text::cat("the machine has no node ", node, " with memory: lscpu"); }
+/// Makes every page present; returns what madvise does. On hugepages a shortage is ENOMEM: the kernel calls it EFAULT
+/// (touching the page were SIGBUS), because a mapping reserves pages of any node, and is then bound to one.
+inline int populate(std::byte* memory, std::size_t bytes, bool huge) noexcept {
+  const int result = sys::madvise(memory, bytes, MADV_POPULATE_WRITE);
+  if (result != 0 && errno == EFAULT && huge) errno = ENOMEM;
+  return result;
+}
 }  // namespace detail
 
 /// Fresh zeroed memory, every page present.
@@ -82,28 +91,30 @@ inline Result<Mapping> try_map_pages(const MemoryRequest& wanted) {
                    .remedy = std::move(remedy)};
   };
   if (detail::bind_to_node(memory.value().data(), memory.value().size(), wanted.numa_node) != 0) {
-    return failed("bind to a NUMA node",
-                  text::cat("the machine has no node ", wanted.numa_node, " with memory: lscpu"));
+    return failed("bind to a NUMA node", detail::no_such_node(wanted.numa_node));
   }
-  if (sys::madvise(memory.value().data(), memory.value().size(), MADV_POPULATE_WRITE) == 0) return memory;
+  if (detail::populate(memory.value().data(), memory.value().size(), huge) == 0) return memory;
   return failed("populate", errno == EINVAL ? "Linux 5.14 or newer is needed (MADV_POPULATE_WRITE)" : "");
 }
 
-/// The directory of the kernel's pool of hugepages of one size.
-inline std::string hugepage_pool(std::size_t page_bytes, const std::string& sysfs = "/sys") {
-  return text::cat(sysfs, "/kernel/mm/hugepages/hugepages-", page_bytes >> 10, "kB/");
+/// The directory of the kernel's pool of hugepages of one size, or of a node's share in it.
+inline std::string hugepage_pool(std::size_t page_bytes, int node = -1, const std::string& sysfs = "/sys") {
+  const std::string of = node < 0 ? std::string("/kernel/mm") : text::cat("/devices/system/node/node", node);
+  return text::cat(sysfs, of, "/hugepages/hugepages-", page_bytes >> 10, "kB/");
 }
-/// A count of that pool, of the whole machine; 0 when it has none.
-inline std::size_t hugepage_count(const char* which, std::size_t page_bytes, const std::string& sysfs = "/sys") {
-  auto text = file::try_read(hugepage_pool(page_bytes, sysfs) + which);
+/// A count of that pool, or of a node's share; 0 when there is none.
+inline std::size_t hugepage_count(const char* which, std::size_t page_bytes, int node = -1,
+                                  const std::string& sysfs = "/sys") {
+  auto text = file::try_read(hugepage_pool(page_bytes, node, sysfs) + which);
   return text ? static_cast<std::size_t>(std::strtoull(text.value().c_str(), nullptr, 10)) : 0;
 }
-/// Free and not promised to another process.
-inline std::size_t free_pages(std::size_t page_bytes, const std::string& sysfs = "/sys") {
-  const std::size_t free = hugepage_count("free_hugepages", page_bytes, sysfs),
-                    reserved = hugepage_count("resv_hugepages", page_bytes, sysfs);
-  return free > reserved ? free - reserved : 0;
+/// Free and not promised to another process; -1: on all nodes. Promises are of no node.
+inline std::size_t free_pages(std::size_t page_bytes, int node = -1, const std::string& sysfs = "/sys") {
+  const std::size_t free = hugepage_count("free_hugepages", page_bytes, -1, sysfs),
+                    reserved = hugepage_count("resv_hugepages", page_bytes, -1, sysfs),
+                    to_be_had = free > reserved ? free - reserved : 0;
+  return node < 0 ? to_be_had : std::min(to_be_had, hugepage_count("free_hugepages", page_bytes, node, sysfs));
 }
-inline std::size_t free_2m_pages(const std::string& sysfs = "/sys") { return free_pages(kPage2M, sysfs); }
+inline std::size_t free_2m_pages(const std::string& sysfs = "/sys") { return free_pages(kPage2M, -1, sysfs); }
 
 }  // namespace pollux::dma

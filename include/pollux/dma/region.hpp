@@ -74,7 +74,7 @@ class DmaRegion {
 
   static Result<Mapping> try_pages(DmaDomain& domain, const dma::MemoryRequest& wanted);
   static std::string shortage(std::size_t bytes, std::size_t page_bytes, int node);
-  static std::string more_hugepages(std::size_t bytes, std::size_t page_bytes);
+  static std::string more_hugepages(std::size_t bytes, std::size_t page_bytes, int node);
 
   Mapping owned_;
   std::span<std::byte> memory_;
@@ -85,14 +85,13 @@ class DmaRegion {
 };
 
 inline std::string DmaRegion::shortage(std::size_t bytes, std::size_t page_bytes, int node) {
-  return text::cat("no hugepages for ", bytes >> 10, " KiB (", dma::free_pages(page_bytes), " of ",
-                   dma::page_name(page_bytes), " free", node < 0 ? "" : text::cat(", not all on NUMA node ", node),
-                   ")");
+  return text::cat("no hugepages for ", bytes >> 10, " KiB (", dma::free_pages(page_bytes, node), " of ",
+                   dma::page_name(page_bytes), " free", node < 0 ? "" : text::cat(" on NUMA node ", node), ")");
 }
-inline std::string DmaRegion::more_hugepages(std::size_t bytes, std::size_t page_bytes) {
+inline std::string DmaRegion::more_hugepages(std::size_t bytes, std::size_t page_bytes, int node) {
   const std::size_t pages =
-      dma::hugepage_count("nr_hugepages", page_bytes) + dma::round_up(bytes, page_bytes) / page_bytes;
-  return text::cat("reserve more: echo ", pages, " > ", dma::hugepage_pool(page_bytes), "nr_hugepages");
+      dma::hugepage_count("nr_hugepages", page_bytes, node) + dma::round_up(bytes, page_bytes) / page_bytes;
+  return text::cat("reserve more: echo ", pages, " > ", dma::hugepage_pool(page_bytes, node), "nr_hugepages");
 }
 
 inline Result<Mapping> DmaRegion::try_pages(DmaDomain& domain, const dma::MemoryRequest& wanted) {
@@ -112,11 +111,14 @@ inline Result<DmaRegion> DmaRegion::try_allocate(DmaDomain& domain, std::size_t 
     note = shortage(bytes, wanted.page_bytes, memory.numa_node);
     wanted.page_bytes = dma::kPage2M;
     pages = try_pages(domain, wanted);
-    if (pages) note += "; using 2 MiB hugepages; reserve 1 GiB ones at boot: hugepagesz=1G hugepages=N";
+    if (pages) {
+      note += text::cat("; using 2 MiB hugepages; reserve 1 GiB ones at boot: hugepagesz=1G hugepages=",
+                        memory.numa_node < 0 ? "" : text::cat(memory.numa_node, ":"), "N");
+    }
   }
   if (!pages && wanted.page_bytes == dma::kPage2M) {
     note = shortage(bytes, wanted.page_bytes, memory.numa_node);
-    const std::string remedy = more_hugepages(bytes, wanted.page_bytes);
+    const std::string remedy = more_hugepages(bytes, wanted.page_bytes, memory.numa_node);
     if (!scattered_will_do) {
       Failure failure = pages.failure();
       // Where the pages are there but scattered or hidden, that is what the user must know.
