@@ -72,6 +72,8 @@
 #include <pollux/net/pcap.hpp>
 #include <pollux/net/pcapng.hpp>
 
+#include <pollux/kernel/interface.hpp>
+#include <pollux/kernel/packet_port.hpp>
 #include <pollux/kernel/packet_socket.hpp>
 
 #include <pollux/rt/syscall_guard.hpp>

@@ -26,5 +26,12 @@ inline ssize_t recv(int fd, void* to, std::size_t n, int flags) noexcept {
 inline ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept {
   return POLLUX_SYSCALL(recvmsg)(fd, message, flags);
 }
+/// Several messages in one call; returns how many, or -1 when not even the first went.
+inline int sendmmsg(int fd, mmsghdr* messages, unsigned n, int flags) noexcept {
+  return POLLUX_SYSCALL(sendmmsg)(fd, messages, n, flags);
+}
+inline int recvmmsg(int fd, mmsghdr* messages, unsigned n, int flags) noexcept {
+  return POLLUX_SYSCALL(recvmmsg)(fd, messages, n, flags, nullptr);
+}
 
 }  // namespace pollux::sys
