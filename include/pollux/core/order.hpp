@@ -71,3 +71,17 @@ inline void store_register(volatile unsigned int* to, unsigned int value) noexce
 }
 
 }  // namespace pollux::dma
+
+/// Hand-offs with the kernel, through a status word in memory that both sides map (packet rings).
+namespace pollux::shared {
+
+/// The other side's flag, and with it everything that it wrote before.
+inline std::uint32_t load_acquire(const std::uint32_t& from) noexcept {
+  return __atomic_load_n(&from, __ATOMIC_ACQUIRE);
+}
+/// Our flag, after everything that we read and wrote before.
+inline void store_release(std::uint32_t& to, std::uint32_t value) noexcept {
+  __atomic_store_n(&to, value, __ATOMIC_RELEASE);
+}
+
+}  // namespace pollux::shared
