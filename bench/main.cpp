@@ -47,7 +47,7 @@ class Comparison {
     peer_spec_ = peer_spec;
     repetition_ = repetition;
     const pollux::PortKind kind = pollux::PortSpec::parse(port_spec).kind;
-    proving_ = options_.prove && kind != pollux::PortKind::kPacketSocket;
+    proving_ = options_.prove && !pollux::is_kernel_port(kind);
     // Two models are joined by a cable; one alone is plugged into itself.
     cable_.reset();
     if (kind == pollux::PortKind::kSim && !peer_spec.empty()) cable_ = std::make_unique<pollux::sim::Cable>();

@@ -25,7 +25,7 @@ need_packages() {
 }
 
 BUILD_PACKAGES=(g++ meson ninja-build pkg-config libfmt-dev libpci-dev libpcap-dev libcli11-dev nlohmann-json3-dev
-  libgtest-dev libbenchmark-dev)
+  libgtest-dev libbenchmark-dev libxdp-dev libbpf-dev)
 LAB_PACKAGES=(debootstrap util-linux iproute2 kmod psmisc procps python3)
 
 # configure DIR [MESON-OPTION...]: a build directory, configured anew when the options changed.

@@ -13,7 +13,12 @@
 #include <pollux/backend/open.hpp>
 #include <pollux/e1000/port.hpp>
 #include <pollux/ixgbe/port.hpp>
+#include <pollux/kernel/packet_mmap.hpp>
+#include <pollux/kernel/packet_mmsg.hpp>
 #include <pollux/kernel/packet_socket.hpp>
+#if defined(POLLUX_WITH_LIBXDP)  // not __has_include: the program must be linked with the library, too
+#include <pollux/kernel/af_xdp.hpp>
+#endif
 #include <pollux/net/any_port.hpp>
 #include <pollux/net/spec.hpp>
 #include <pollux/sim_port.hpp>
@@ -25,7 +30,7 @@ struct OpenOptions {
   std::uint32_t rx_descriptors = 512;  ///< where the port has a ring
   std::uint32_t tx_descriptors = 512;
   bool promiscuous = false;
-  bool restore_vlan = true;  ///< kernel ports: give VLAN tags back to received frames
+  bool restore_vlan = true;  ///< packet: ports: give VLAN tags back to received frames
   Nanos link_deadline = 5_s;
   sim::WireEnd* sim_wire = nullptr;  ///< of a sim: port; without one its frames come back to itself
 };
@@ -98,12 +103,50 @@ auto visit_pci(PciDevice& device, BufferPool& pool, const OpenOptions& options, 
          .remedy = "the drivers know 82574, 82599 and X540: see drivers/pollux/*/README.md"});
 }
 
-inline std::unique_ptr<PacketSocket> make_packet_socket(const std::string& interface, BufferPool& pool,
-                                                        const OpenOptions& options) {
-  return std::make_unique<PacketSocket>(interface, pool,
-                                        PacketSocketConfig{.promiscuous = options.promiscuous,
-                                                           .restore_vlan = options.restore_vlan,
-                                                           .link_deadline = options.link_deadline});
+inline PacketConfig packet_config(const OpenOptions& options) {
+  return {
+      .promiscuous = options.promiscuous, .restore_vlan = options.restore_vlan, .link_deadline = options.link_deadline};
+}
+
+/// Calls visit(std::unique_ptr<XdpSocket>) with the port that "INTERFACE" or "INTERFACE/QUEUE" means.
+/// Errors: raises ENOTSUP when the program was built without libxdp.
+template <class Visit>
+auto visit_xdp(const std::string& object, BufferPool& pool, const OpenOptions& options, Visit&& visit) {
+#if defined(POLLUX_WITH_LIBXDP)
+  const XdpQueue parsed = XdpQueue::parse(object);
+  return visit(std::make_unique<XdpSocket>(parsed.interface, pool,
+                                           XdpConfig{.queue = parsed.queue,
+                                                     .promiscuous = options.promiscuous,
+                                                     .rx_descriptors = options.rx_descriptors,
+                                                     .tx_descriptors = options.tx_descriptors,
+                                                     .link_deadline = options.link_deadline}));
+#else
+  (void)pool, (void)options;
+  raise({.code = ENOTSUP,
+         .operation = "open",
+         .object = "xdp:" + object,
+         .where = "this program was built without libxdp",
+         .remedy = "apt-get install libxdp-dev libbpf-dev, then build it anew; without meson or pkg-config: "
+                   "-DPOLLUX_WITH_LIBXDP -lxdp -lbpf"});
+  return visit(std::unique_ptr<PacketSocket>());  // never: it only gives this function its type
+#endif
+}
+
+/// Calls visit(std::unique_ptr<P>) with the port over a kernel interface that the spec means.
+template <class Visit>
+auto visit_kernel(const PortSpec& spec, BufferPool& pool, const OpenOptions& options, Visit&& visit) {
+  switch (spec.kind) {
+    case PortKind::kPacketMmsg:
+      return visit(std::make_unique<PacketMmsg>(spec.object, pool, packet_config(options)));
+    case PortKind::kPacketMmap: {
+      const PacketMmapConfig config{.common = packet_config(options), .tx_slots = options.tx_descriptors};
+      return visit(std::make_unique<PacketMmap>(spec.object, pool, config));
+    }
+    case PortKind::kXdp:
+      return visit_xdp(spec.object, pool, options, std::forward<Visit>(visit));
+    default:
+      return visit(std::make_unique<PacketSocket>(spec.object, pool, packet_config(options)));
+  }
 }
 
 /// Calls visit(std::type_identity<Sim...>) for the model that `name` means.
@@ -198,7 +241,11 @@ inline std::vector<AnyPort> open_ports(const std::vector<std::string>& specs, co
         });
         break;
       case PortKind::kPacketSocket:
-        ports.push_back(detail::any_port(group, detail::make_packet_socket(spec.object, *group->pool, options)));
+      case PortKind::kPacketMmsg:
+      case PortKind::kPacketMmap:
+      case PortKind::kXdp:
+        detail::visit_kernel(spec, *group->pool, options,
+                             [&](auto port) { ports.push_back(detail::any_port(group, std::move(port))); });
         break;
     }
   }
@@ -228,7 +275,7 @@ auto visit_port(std::string_view spec, const OpenOptions& options, Visit&& visit
     return detail::visit_pci(*group.opened.devices.front(), *group.pool, options,
                              [&](auto port) { return visit(*port, notes); });
   }
-  return visit(*detail::make_packet_socket(parsed.object, *group.pool, options), notes);
+  return detail::visit_kernel(parsed, *group.pool, options, [&](auto port) { return visit(*port, notes); });
 }
 
 }  // namespace pollux

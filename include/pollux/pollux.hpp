@@ -75,6 +75,9 @@
 #include <pollux/kernel/interface.hpp>
 #include <pollux/kernel/packet_port.hpp>
 #include <pollux/kernel/packet_socket.hpp>
+#include <pollux/kernel/packet_mmsg.hpp>
+#include <pollux/kernel/packet_mmap.hpp>
+// <pollux/kernel/af_xdp.hpp> needs libxdp: who wants it names it.
 
 #include <pollux/rt/syscall_guard.hpp>
 

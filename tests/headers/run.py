@@ -12,6 +12,9 @@ import tempfile
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 LIBRARIES = ["-lfmt", "-lpci", "-lpcap", "-lpthread"]
+# Headers for those who have a library that Pollux itself does not need: skipped without it.
+OPTIONAL = {f"pollux/kernel/{name}.hpp": "<xdp/xsk.h>" for name in ("af_xdp", "xdp_libraries", "xdp_program")}
+OPTIONAL_LIBRARIES = ["-lxdp", "-lbpf"]
 
 
 def run(command, text=None):
@@ -27,10 +30,17 @@ def main():
     places = [root / "include", root / "drivers"]
     headers = sorted(str(h.relative_to(place)) for place in places for h in (place / "pollux").rglob("*.hpp"))
     base = [*compiler, "-std=c++20", *[f"-I{place}" for place in places]]
+    libraries = list(LIBRARIES)
+    missing = {h for h, needs in OPTIONAL.items() if run([*base, "-fsyntax-only", "-x", "c++", "-"], f"#include {needs}\n")}
+    if missing:
+        print(f"skipped, their library is not there: {' '.join(sorted(missing))}")
+        headers = [h for h in headers if h not in missing]
+    else:
+        libraries += OPTIONAL_LIBRARIES
 
-    def alone(header):
+    def alone(header, *flags):
         # Included twice: the second must be empty.
-        return run([*base, *WARNINGS, "-fsyntax-only", "-x", "c++", "-"], f"#include <{header}>\n" * 2)
+        return run([*base, *WARNINGS, *flags, "-fsyntax-only", "-x", "c++", "-"], f"#include <{header}>\n" * 2)
 
     def together(*flags):
         everything = "".join(f"#include <{header}>\n" for header in headers)
@@ -44,13 +54,15 @@ def main():
                 main_function = "int main() {}\n" if name == "b" else ""
                 (pathlib.Path(tmp) / f"{name}.cpp").write_text("".join(f"#include <{h}>\n" for h in order) + main_function)
             sources = [f"{tmp}/{name}.cpp" for name in units]
-            return run([*base, *WARNINGS, *sources, "-o", f"{tmp}/program", *LIBRARIES])
+            return run([*base, *WARNINGS, *sources, "-o", f"{tmp}/program", *libraries])
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = {"all headers in two units of one program": pool.submit(linked_twice),
                 "all headers with -fno-exceptions": pool.submit(together, "-fno-exceptions")}
         for header in headers:
             jobs[f"{header} alone"] = pool.submit(alone, header)
+        if not missing:
+            jobs["open_port.hpp with libxdp"] = pool.submit(alone, "pollux/open_port.hpp", "-DPOLLUX_WITH_LIBXDP")
     failures = {name: message for name, job in jobs.items() if (message := job.result())}
     for name, message in failures.items():
         print(f"FAIL  {name}: {message}")

@@ -9,12 +9,15 @@
 
 namespace pollux {
 
-enum class PortKind : std::uint8_t { kPci, kSim, kPacketSocket };
+enum class PortKind : std::uint8_t { kPci, kSim, kPacketSocket, kPacketMmsg, kPacketMmap, kXdp };
+
+/// The port moves packets by system calls on an interface of the kernel's.
+constexpr bool is_kernel_port(PortKind kind) noexcept { return kind != PortKind::kPci && kind != PortKind::kSim; }
 
 /// "pci:0000:03:00.0", "sim:ixgbe", "packet:eth0": what kind of port, and which.
 struct PortSpec {
   PortKind kind{};
-  std::string object;  ///< a device (BDF, or BACKEND:BDF as DeviceSpec takes it), a model, an interface
+  std::string object;  ///< a device (BDF, or BACKEND:BDF as DeviceSpec takes it), a model, an interface (xdp: /QUEUE)
 
   struct Entry {
     PortKind kind;
@@ -31,6 +34,9 @@ struct PortSpec {
       Entry{PortKind::kPci, "sysfs", "sysfs:0000:03:00.0"},
       Entry{PortKind::kSim, "sim", "sim:ixgbe"},
       Entry{PortKind::kPacketSocket, "packet", "packet:eth0"},
+      Entry{PortKind::kPacketMmsg, "packet-mmsg", "packet-mmsg:eth0"},
+      Entry{PortKind::kPacketMmap, "packet-mmap", "packet-mmap:eth0"},
+      Entry{PortKind::kXdp, "xdp", "xdp:eth0"},
   };
 
   /// Errors: raises EINVAL listing the kinds there are.
