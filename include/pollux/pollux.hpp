@@ -64,6 +64,7 @@
 #include <pollux/net/rx_ring.hpp>
 #include <pollux/net/tx_ring.hpp>
 #include <pollux/net/port.hpp>
+#include <pollux/net/standstill.hpp>
 #include <pollux/net/start_stop.hpp>
 #include <pollux/net/any_port.hpp>
 #include <pollux/net/spec.hpp>

@@ -81,6 +81,13 @@ void follow(const std::string& message, const std::string& label) {
   EXPECT_EQ(shell(message.substr(at + label.size())), 0) << message;
 }
 
+/// A command of the lab's own Debian.
+std::string by_lab(const std::string& command) { return "chroot /lab " + command; }
+std::string check(Port& port) {
+  auto seen = port.try_check();
+  return seen ? "all is well" : seen.failure().text();
+}
+
 /// What `f` returns in a process of its own.
 template <class F>
 std::string in_child(F&& f) {
@@ -349,29 +356,46 @@ TEST(BusMaster, switched_off_underneath_stops_traffic_and_a_restart_mends_it) {
   }
   EXPECT_EQ(left.device().config().read16(pci_config::kCommand) & pci_config::kCommandBusMaster, 0);
   expect_standstill(left, right);
+  expect_text(check(left.port), {lab::nic(kLeft).to_string(), "bus mastering is off", "stop() and start()"});
   restart(left, right);
   expect_traffic(left, right);
+  EXPECT_EQ(check(left.port), "all is well");
 }
 
-TEST(MemoryDecode, switched_off_underneath_is_told_and_reopening_mends_it) {
+TEST(MemoryDecode, switched_off_underneath_is_told_and_the_command_given_or_reopening_mends_it) {
+  const std::string bdf = lab::nic(kLeft).to_string();
   {
     const OpenedDevice opened = open_device(spec(kLeft));
+    BufferPool pool(*opened.domain, 512);
+    const auto bring_up = [&] { const Port port(*opened.device, pool, {.rx_descriptors = 64, .tx_descriptors = 64}); };
+    // From outside: then also under VFIO the command that is given turns it on again.
+    ASSERT_EQ(shell(by_lab("setpci -s " + bdf + " COMMAND=0:2")), 0);
+    const std::string said = error_of(bring_up);
+    expect_text(said, {bdf, "memory decoding is off", "open it again", "setpci -s " + bdf});
+    ASSERT_NE(said.find("setpci"), said.npos);
+    ASSERT_EQ(shell(by_lab(said.substr(said.find("setpci")))), 0);
+    EXPECT_EQ(error_of(bring_up), "no error");
     set_command(opened.device->config(), pci_config::kCommandMemory, false);  // under VFIO, an access were SIGBUS now
+    expect_text(error_of(bring_up), {bdf, "memory decoding is off", "open it again"});
   }
+  Nic left(kLeft), right(kRight);
+  right.port.start();
   if (!is_vfio()) {
-    Nic left(kLeft);
     left.port.start();
     set_command(left.device().config(), pci_config::kCommandMemory, false);
     EXPECT_TRUE(nobody_answers(left.port));
     EXPECT_FALSE(left.port.link().up);
+    expect_text(check(left.port), {bdf, "memory decoding is off"});
     EXPECT_LT(seconds([&] { left.port.stop(); }), 2.0);
     EXPECT_EQ(left.pool.free_count(), left.pool.count());
-    expect_text(error_of([&] { left.port.start(); }), {lab::nic(kLeft).to_string(), "read"});
+    const std::string said = error_of([&] { left.port.start(); });
+    expect_text(said, {bdf, "memory decoding is off", "setpci"});
+    ASSERT_NE(said.find("setpci"), said.npos);
+    ASSERT_EQ(shell(by_lab(said.substr(said.find("setpci")))), 0);
   }
-  Nic left(kLeft), right(kRight);
   left.port.start();
-  right.port.start();
   expect_traffic(left, right);
+  EXPECT_EQ(check(left.port), "all is well");
 }
 
 TEST(Iommu, stops_a_descriptor_ring_outside_every_mapping_and_a_restart_mends_it) {
@@ -382,16 +406,37 @@ TEST(Iommu, stops_a_descriptor_ring_outside_every_mapping_and_a_restart_mends_it
   right.port.start();
   expect_traffic(left, right);
   const std::uint64_t stray = DmaRegion::allocate(*left.opened.domain, 5 << 20).bus().value();  // and given back
-  left.port.bar().write_pair<e1000::Tdbal, e1000::Tdbah>(reg::Index{0}, stray);
-  left.port.bar().write_pair<e1000::Rdbal, e1000::Rdbah>(reg::Index{0}, stray + 4096);
+  const auto lose_tx_ring = [&] { left.port.bar().write_pair<e1000::Tdbal, e1000::Tdbah>(reg::Index{0}, stray); };
+  const auto lose_rx_ring = [&] {
+    left.port.bar().write_pair<e1000::Rdbal, e1000::Rdbah>(reg::Index{0}, stray + 4096);
+  };
+  lose_tx_ring();
+  lose_rx_ring();
   expect_standstill(left, right);
+  EXPECT_NE(check(left.port), "all is well");
+  EXPECT_EQ(check(right.port), "all is well");
   restart(left, right);
   expect_traffic(left, right);
+  EXPECT_EQ(check(left.port), "all is well");
+  lose_tx_ring();
+  EXPECT_EQ(offer(left, right, 20), 20u);
+  EXPECT_EQ(lab::receive(right.port, 1).size(), 0u);
+  expect_text(check(left.port),
+              {lab::nic(kLeft).to_string(), "TDH", "of 20 descriptors", "none is reported done", "dmesg"});
+  restart(left, right);
+  lose_rx_ring();
+  for (int i = 0; i < 4; ++i) (void)offer(right, left, 20);
+  EXPECT_EQ(lab::receive(left.port, 1).size(), 0u);
+  expect_text(check(left.port), {lab::nic(kLeft).to_string(), "RDH", "none is reported done", "dmesg"});
+  restart(left, right);
+  expect_traffic(left, right);
+  EXPECT_EQ(check(left.port), "all is well");
   EXPECT_EQ(shell("dmesg | grep -E 'DMAR:.*(fault|DMA (Read|Write))' | head -n 2"), 0);
 }
 
 TEST(Iommu, stops_buffers_unmapped_underneath_and_mapping_them_again_mends_it) {
   if (!translates()) GTEST_SKIP() << "no IOMMU stands before the device";
+  shell("dmesg -C");
   Nic left(kLeft), right(kRight);
   left.port.start();
   right.port.start();
@@ -403,6 +448,9 @@ TEST(Iommu, stops_buffers_unmapped_underneath_and_mapping_them_again_mends_it) {
   for (int i = 0; i < 4; ++i) sent += offer(left, right, 32);
   EXPECT_GT(sent, 0u);
   EXPECT_EQ(lab::receive(right.port, 1).size(), 0u);
+  // [quirk qemu] counts and reports frames that it could not fetch: the IOMMU's log alone tells.
+  EXPECT_EQ(check(left.port), "all is well");
+  EXPECT_EQ(shell("dmesg | grep -qE 'DMAR:.*(fault|DMA (Read|Write))'"), 0);
   auto again = left.opened.domain->try_map(left.pool.data(0), bytes);
   ASSERT_TRUE(again) << again.failure().text();
   ASSERT_EQ(again.value(), at) << "the lowest free range: the one that was given back";
@@ -421,10 +469,10 @@ class Hugepages {
 
 TEST(Hugepages, that_run_out_are_given_back_and_the_message_says_how_to_have_more) {
   const OpenedDevice opened = open_device(spec(kLeft));
-  const Hugepages few(3);
-  ASSERT_EQ(dma::free_2m_pages(), 3u);
+  const Hugepages few(2);  // one each, as two need not follow each other
+  ASSERT_EQ(dma::free_2m_pages(), 2u);
   {
-    const BufferPool first(*opened.domain, 1500);
+    const BufferPool first(*opened.domain, 900);
     const Held before;
     EXPECT_EQ(before.hugepages, 1u);
     std::string said;

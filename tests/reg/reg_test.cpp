@@ -436,6 +436,32 @@ TEST_F(Waiting, IsNotForADeviceThatIsGone) {
   }
 }
 
+TEST_F(Waiting, IsNotForADeviceWhoseRegistersAllReadZeroThoughOneNeverDoes) {
+  EXPECT_FALSE(is_gone<Sta>(device)) << "zero alone may be a state";
+  EXPECT_EQ(window.reads_writes(), Cost(1, 0));
+  const auto gone = [&] { return is_gone<Sta, Ctl, Whole>(device); };
+  EXPECT_TRUE(gone());
+  EXPECT_EQ(window.reads_writes(), Cost(4, 0));
+  window.at[0x0] = 0x1;
+  EXPECT_FALSE(gone());
+  window.at = {{0x8, 0x8}};
+  window.log.clear();
+  EXPECT_FALSE(gone());
+  EXPECT_EQ(window.reads_writes(), Cost(1, 0)) << "one that answers is looked at once";
+  window.at.clear();
+  device.address = "0000:03:00.0";
+  try {
+    check_presence<Sta, Ctl>(device);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code().value(), ENODEV);
+    EXPECT_STREQ(e.what(),
+                 "cannot bring up test 0000:03:00.0: STA and CTL read 0: No such device; the device is gone (lspci -s "
+                 "0000:03:00.0), or its memory decoding is off: open it again, which turns that on, or as root: setpci "
+                 "-s 0000:03:00.0 COMMAND=2:2");
+  }
+}
+
 TEST_F(Waiting, WorksOnAnElementOfAnArray) {
   window.at[0x1018] = 5;
   wait_until<Tail>(device, Index{64}, {.limit = 10_us}, "wait", [](auto v) { return v[Tail::tail] == 5; });

@@ -19,9 +19,10 @@ class BringUp {
   explicit BringUp(reg::Device<Io, C>& device) noexcept : device_(device), bar_(device.bar) {}
 
   /// Afterwards: no DMA, no interrupt, queues off, link negotiating. Returns the device's own address.
-  /// Pre: bus mastering is off. Errors: raises ETIMEDOUT naming the register. Takes some 50 ms.
+  /// Pre: bus mastering is off. Errors: raises ENODEV when nobody answers, ETIMEDOUT naming the
+  /// register. Takes some 50 ms.
   MacAddress run() {
-    reg::check_presence<Status>(device_);
+    reg::check_presence<Status, Ctrl>(device_);  // one of them tells of GIO_MASTER_DISABLE: never both 0
     stop_dma();
     stop_queues();
     mask_interrupts();

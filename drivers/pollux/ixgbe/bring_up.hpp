@@ -20,9 +20,10 @@ class BringUp {
   explicit BringUp(reg::Device<Io, C>& device) noexcept : device_(device), bar_(device.bar) {}
 
   /// Afterwards: no DMA, no interrupt, queues off, link on its way. Returns the device's own address.
-  /// Pre: bus mastering is off. Errors: raises ETIMEDOUT naming the register, EBUSY. Takes some 20 ms, an X540 120 ms.
+  /// Pre: bus mastering is off. Errors: raises ENODEV when nobody answers, ETIMEDOUT
+  /// naming the register, EBUSY. Takes some 20 ms, an X540 120 ms.
   MacAddress run(Media media) {
-    reg::check_presence<Status>(device_);
+    reg::check_presence<Status, Ctrl>(device_);  // one of them tells of GIO_DIS: never both 0
     mask_interrupts();
     stop_queues();
     free_semaphores();
@@ -44,7 +45,7 @@ class BringUp {
   /// Afterwards the device does not touch memory: queues stopped and settled, no DMA outstanding, reset.
   /// Never raises: it runs in destructors.
   void shut_down() noexcept {
-    if (reg::is_gone<Status>(device_)) return;  // waiting for it would take seconds
+    if (reg::is_gone<Status, Ctrl>(device_)) return;  // waiting for it would take seconds
     mask_interrupts();
     drain_transmit();
     stop_queues();

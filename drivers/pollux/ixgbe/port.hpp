@@ -20,6 +20,7 @@
 #include <pollux/ixgbe/rx.hpp>
 #include <pollux/ixgbe/tx.hpp>
 #include <pollux/net/port.hpp>
+#include <pollux/net/standstill.hpp>
 #include <pollux/net/start_stop.hpp>
 
 namespace pollux::ixgbe {
@@ -109,13 +110,15 @@ class Port {
       : backend_(&backend),
         config_(checked(config, backend, pools)),
         entry_(&entry_of(backend)),
-        device_{backend.bar(Chip::kRegisterBar), backend.clock(), text::cat(entry_->name, " ", backend.name())},
+        device_{backend.bar(Chip::kRegisterBar), backend.clock(), text::cat(entry_->name, " ", backend.name()),
+                backend.name()},
         interrupts_(device_.bar),
         ring_memory_(DmaRegion::allocate(backend.domain(), ring_bytes(config), PagePreference::kOrdinary)),
         shadow_(config.rx_queues * config.rx_descriptors + config.tx_queues * 2 * config.tx_descriptors) {
     queues_.reserve(pools.size());
     for (std::uint32_t i = 0; i < pools.size(); ++i) add_queue(i, *pools[i]);
     backend_->disable_bus_master();
+    (void)try_check_memory_decoding(*backend_, device_.name).value();
     mac_ = Steps(device_).run(entry_->media);
     state_ = PortState::kConfigured;
   }
@@ -133,6 +136,7 @@ class Port {
   /// is then stopped).
   void start() {
     if (state_ == PortState::kStarted) return;
+    (void)try_check_memory_decoding(*backend_, device_.name).value();
     const PortState before = std::exchange(state_, PortState::kStarted);
     StopUnlessUp guard(*this);
     if (before == PortState::kReset) (void)Steps(device_).run(entry_->media);
@@ -213,6 +217,25 @@ class Port {
     return out;
   }
 
+  /// Why a started port that moves no frames does so, as far as it can be seen: memory decoding or bus mastering is
+  /// off, nobody answers, frames wait for the link, completions do not reach the ring (try_check_queue says what stays
+  /// unseen). stop() and start() mend bus mastering and rings. Pre: started.
+  /// Errors: EIO, ENODEV, ENETDOWN. Cost: 3 MMIO reads, 4 a queue, 2 accesses to configuration space; on
+  /// suspicion 10 ms a queue. Threads: no queue is used meanwhile.
+  [[nodiscard]] Result<Done> try_check() {
+    POLLUX_ASSERT(state_ == PortState::kStarted, "only a started port moves frames");
+    if (auto seen = try_check_memory_decoding(*backend_, name()); !seen) return seen;
+    if (auto seen = reg::try_check_presence<Status, Ctrl>(device_, "reach"); !seen) return seen;
+    if (auto seen = try_check_bus_master(*backend_, name()); !seen) return seen;
+    const bool link_up = link().up;
+    for (std::uint32_t i = 0; i < queues_.size(); ++i) {
+      Queue& q = queues_[i];
+      auto seen = try_check_queue(text::cat(name(), " queue ", i), q.rx(), q.tx(), q.pool(), device_.clock, link_up,
+                                  [this, i] { return queue_registers(i); });
+      if (!seen) return seen;
+    }
+    return Done{};
+  }
   /// Cost: 1 MMIO write.
   void set_promiscuous(bool on) noexcept {
     config_.promiscuous = on;
@@ -333,6 +356,20 @@ class Port {
     (void)set_unicast<Chip>(device_.bar, unicast_);  // set_addresses has seen that they fit
     set_multicast(device_.bar, multicast_);
     ixgbe::set_promiscuous(device_.bar, config_.promiscuous, all_multicast_);
+  }
+  /// Of a side that the port has not, those of one that moves nothing.
+  [[nodiscard]] QueueRegisters queue_registers(std::uint32_t i) const noexcept {
+    QueueRegisters out{.tx_head = 0, .tx_tail = 0, .rx_head = 0, .rx_tail = 1};
+    const reg::Index queue{i};
+    if (i < config_.tx_queues) {
+      out.tx_head = device_.bar.template read<Tdh>(queue)[Tdh::head];
+      out.tx_tail = device_.bar.template read<Tdt>(queue)[Tdt::tail];
+    }
+    if (i < config_.rx_queues) {
+      out.rx_head = device_.bar.template read<Rdh>(queue)[Rdh::head];
+      out.rx_tail = device_.bar.template read<Rdt>(queue)[Rdt::tail];
+    }
+    return out;
   }
   /// The tail is written when the queue answers that it is enabled: earlier it would be lost.
   void start_rx_queue(std::uint32_t i) {

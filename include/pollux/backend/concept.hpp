@@ -47,4 +47,31 @@ concept InterruptCapable = DeviceBackend<B> && requires(B& backend, IrqKind kind
   { backend.open_interrupts(kind, n) } -> std::same_as<std::vector<std::unique_ptr<Interrupt>>>;
 };
 
+/// Whether COMMAND lets a driver's device answer. With memory decoding off nobody answers its registers, and under VFIO
+/// touching them is SIGBUS. A configuration space that cannot be read says nothing. `device`: how to call it.
+/// Errors: EIO with what turns it on. Cost: 1 access to configuration space.
+template <DeviceBackend B>
+[[nodiscard]] Result<Done> try_check_memory_decoding(B& backend, const std::string& device) {
+  const std::uint16_t command = backend.config().read16(pci_config::kCommand);
+  if (command == 0xFFFF || (command & pci_config::kCommandMemory) != 0) return Done{};
+  return Failure{
+      .code = EIO,
+      .operation = "use the registers of",
+      .object = device,
+      .where = "its memory decoding is off (COMMAND bit 1)",
+      .remedy = text::cat("open it again, which turns that on, or, unless vfio-pci has it, as root: setpci -s ",
+                          std::string(backend.name()), " COMMAND=2:2")};
+}
+/// Whether COMMAND lets a started device reach memory. Otherwise as try_check_memory_decoding.
+template <DeviceBackend B>
+[[nodiscard]] Result<Done> try_check_bus_master(B& backend, const std::string& device) {
+  const std::uint16_t command = backend.config().read16(pci_config::kCommand);
+  if (command == 0xFFFF || (command & pci_config::kCommandBusMaster) != 0) return Done{};
+  return Failure{.code = EIO,
+                 .operation = "move frames through",
+                 .object = device,
+                 .where = "its bus mastering is off (COMMAND bit 2): it reaches no memory",
+                 .remedy = "somebody else turned it off, as closing a node of UIO does; stop() and start() turn it on"};
+}
+
 }  // namespace pollux

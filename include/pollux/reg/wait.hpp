@@ -15,7 +15,8 @@ template <RegisterIo Io, Clock C>
 struct Device {
   Bar<Io> bar;
   C clock;
-  std::string name;  ///< e.g. "82574L 0000:03:00.0"
+  std::string name;          ///< e.g. "82574L 0000:03:00.0"
+  std::string address = {};  ///< as lspci and setpci want it: "0000:03:00.0"; empty where they know nothing of it
 };
 
 struct Deadline {
@@ -23,21 +24,42 @@ struct Deadline {
   Nanos step = 10_us;  ///< between two looks
 };
 
-/// Whether a read of R gives all ones, as nobody answers it: the device is gone, or its memory decoding is off.
-/// Pre: R has a bit that always reads as zero. Cost: 1 MMIO read.
-template <Readable R, RegisterIo Io, Clock C>
-[[nodiscard]] bool is_gone(const Device<Io, C>& device) noexcept {
-  return device.bar.template read<R>().bits == ~0u;
+namespace detail {
+template <RegisterIo Io, Clock C>
+std::string nobody_answers(const Device<Io, C>& device) {
+  if (device.address.empty()) return "the device is gone or its memory decoding is off";
+  return text::cat("the device is gone (lspci -s ", device.address,
+                   "), or its memory decoding is off: open it again, which turns that on, or as root: setpci -s ",
+                   device.address, " COMMAND=2:2");
 }
-/// The first step of every bring-up. Errors: raises ENODEV when the device is gone. Cost: 1 MMIO read.
-template <Readable R, RegisterIo Io, Clock C>
+}  // namespace detail
+
+/// Whether nobody answers, because the device is gone or its memory decoding is off: R reads all ones, as it does on
+/// silicon, or R and every one of More reads zero [quirk qemu].
+/// Pre: R has a bit that always reads as zero; one bit of R and More never does. Cost: 1 MMIO read; one more for each
+/// of More when R reads zero.
+template <Readable R, Readable... More, RegisterIo Io, Clock C>
+[[nodiscard]] bool is_gone(const Device<Io, C>& device) noexcept {
+  const std::uint32_t bits = device.bar.template read<R>().bits;
+  if (bits == ~0u || sizeof...(More) == 0) return bits == ~0u;
+  return bits == 0 && (... && (device.bar.template read<More>().bits == 0));
+}
+/// Errors: ENODEV when nobody answers; `operation` completes the sentence "cannot ... DEVICE". Cost: as is_gone.
+template <Readable R, Readable... More, RegisterIo Io, Clock C>
+[[nodiscard]] Result<Done> try_check_presence(const Device<Io, C>& device, const char* operation) {
+  if (!is_gone<R, More...>(device)) return Done{};
+  return Failure{.code = ENODEV,
+                 .operation = operation,
+                 .object = device.name,
+                 .where = sizeof...(More) == 0 || device.bar.template read<R>().bits != 0
+                              ? text::cat(R::kName, " reads all ones")
+                              : text::cat(R::kName, text::cat(" and ", More::kName)..., " read 0"),
+                 .remedy = detail::nobody_answers(device)};
+}
+/// The first step of every bring-up. Errors: raises ENODEV when nobody answers. Cost: as is_gone.
+template <Readable R, Readable... More, RegisterIo Io, Clock C>
 void check_presence(const Device<Io, C>& device) {
-  if (!is_gone<R>(device)) return;
-  raise({.code = ENODEV,
-         .operation = "bring up",
-         .object = device.name,
-         .where = text::cat(R::kName, " reads all ones"),
-         .remedy = "the device is gone or its memory decoding is off"});
+  (void)try_check_presence<R, More...>(device, "bring up").value();
 }
 
 /// Looks at `sample()` until it is true or the deadline passes; looks once more at the deadline, so a descheduled
@@ -63,7 +85,7 @@ void wait_until(Device<Io, C>& device, Deadline deadline, const char* step, Read
          .object = device.name,
          .where = text::cat(R::kName, " still reads ", text::hex(seen.bits, 8), " after ", deadline.limit.count / 1000,
                             " us"),
-         .remedy = seen.bits == ~0u ? "all ones: the device is gone or its memory decoding is off" : ""});
+         .remedy = seen.bits == ~0u ? "all ones: " + nobody_answers(device) : ""});
 }
 }  // namespace detail
 
