@@ -21,6 +21,7 @@
 #endif
 #include <pollux/net/any_port.hpp>
 #include <pollux/net/spec.hpp>
+#include <pollux/open_waiter.hpp>
 #include <pollux/sim_port.hpp>
 
 namespace pollux {
@@ -193,6 +194,9 @@ class SelfMovingPort {
 
   SelfMovingPort& port() noexcept { return *this; }
   [[nodiscard]] const std::string& notes() const noexcept { return sim_->note(); }
+  [[nodiscard]] std::unique_ptr<PortWaiter> open_waiter() {
+    return std::make_unique<SteppingWaiter<SimPort<Sim>>>(*sim_);
+  }
 
  private:
   std::unique_ptr<SimPort<Sim>> sim_;
@@ -206,6 +210,11 @@ struct GroupedPort {
 
   P& port() noexcept { return *owned; }
   [[nodiscard]] const std::string& notes() const noexcept { return group->pool->note(); }
+  [[nodiscard]] std::unique_ptr<PortWaiter> open_waiter()
+    requires RxInterruptible<P>
+  {
+    return std::make_unique<InterruptWaiter<P>>(*owned);
+  }
 };
 template <class P>
 AnyPort any_port(std::shared_ptr<PortGroup> group, std::unique_ptr<P> port) {

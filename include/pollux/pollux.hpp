@@ -66,6 +66,7 @@
 #include <pollux/net/port.hpp>
 #include <pollux/net/standstill.hpp>
 #include <pollux/net/start_stop.hpp>
+#include <pollux/net/port_waiter.hpp>
 #include <pollux/net/any_port.hpp>
 #include <pollux/net/spec.hpp>
 #include <pollux/net/headers.hpp>

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <pollux/open_port.hpp>
@@ -114,6 +115,78 @@ TEST(VisitPort, GivesTheConcretePortToBeStepped) {
     return false;
   });
   EXPECT_TRUE(done);
+}
+
+// ---- Waiting --------------------------------------------------------------------------------------------------------
+
+/// Sleeps at once, and for long: an interrupt that is lost shows.
+SpinThenBlock<> asleep() { return SpinThenBlock<>({.spin = 0_ns, .longest = 60_s}); }
+
+TEST(OpenWaiter, WakesForFramesThatComeWhileItSleeps) {
+  for (const char* spec : {"sim:82574", "sim:ixgbe"}) {
+    sim::Cable cable;
+    AnyPort port = open_port(spec, {.promiscuous = true, .sim_wire = &cable.b()});
+    const auto waiter = port.open_waiter();
+    EXPECT_EQ(waiter->by(), "MSI-X");
+    auto policy = asleep();
+    for (std::uint16_t size = 60; size < 65; ++size) {
+      std::thread sender([&] {
+        SteadyClock().pause(20_ms);
+        EXPECT_TRUE(cable.a().transmit(std::vector<std::byte>(size, std::byte{0xFF})));
+      });
+      const Nanos begin = SteadyClock().now();
+      EXPECT_TRUE(policy.wait(*waiter, 60_s)) << spec;
+      EXPECT_LT(SteadyClock().now() - begin, 30_s);
+      EXPECT_EQ(receive(port), size);
+      sender.join();
+    }
+    EXPECT_FALSE(waiter->failure());
+  }
+}
+
+TEST(OpenWaiter, FindsWhatIsThereAndEndsWhenTheTimeIsOver) {
+  for (const char* spec : {"sim:82574", "sim:ixgbe"}) {
+    AnyPort port = open_port(spec);
+    const auto waiter = port.open_waiter();
+    const auto with = [&](auto policy) {
+      EXPECT_FALSE(policy.wait(*waiter, 1_ms)) << "nothing comes";
+      EXPECT_EQ(send(port, 60), 1u);
+      EXPECT_TRUE(policy.wait(*waiter, 60_s));
+      EXPECT_TRUE(policy.wait(*waiter, 0_ns)) << "still there";
+      EXPECT_EQ(receive(port), 60u);
+      EXPECT_FALSE(policy.wait(*waiter, 0_ns));
+    };
+    with(Spin());
+    with(SpinPause());
+    with(asleep());
+    with(AdaptiveWait());
+    EXPECT_GE(waiter->fd(), 0);
+    CallerEpoll own;
+    EXPECT_TRUE(own.may_sleep(*waiter));
+    EXPECT_EQ(send(port, 61), 1u);
+    own.woken(*waiter);
+    EXPECT_FALSE(own.may_sleep(*waiter));
+    EXPECT_EQ(receive(port), 61u);
+  }
+}
+
+TEST(OpenWaiter, CanBeHadAgainAndLeavesAPollingPort) {
+  const auto files = [] { return PciSysfs::names_in("/proc/self/fd").size(); };
+  for (const char* spec : {"sim:82574", "sim:ixgbe"}) {
+    AnyPort port = open_port(spec);
+    const std::size_t before = files();
+    for (int i = 0; i < 3; ++i) {
+      {
+        const auto waiter = port.open_waiter();
+        EXPECT_EQ(send(port, 60), 1u);
+        EXPECT_TRUE(asleep().wait(*waiter, 60_s));
+        EXPECT_EQ(receive(port), 60u);
+      }
+      EXPECT_EQ(files(), before);
+      EXPECT_EQ(send(port, 62), 1u);
+      EXPECT_EQ(receive(port), 62u) << "by polling";
+    }
+  }
 }
 
 // ---- pci: ---------------------------------------------------------------------------------------------------------

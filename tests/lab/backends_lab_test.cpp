@@ -12,6 +12,7 @@
 
 #include <pollux/backend/open.hpp>
 #include <pollux/e1000/port.hpp>
+#include <pollux/open_port.hpp>
 #include <pollux/reg/port_io.hpp>
 
 #include "lab_device.hpp"
@@ -665,12 +666,18 @@ TEST(Interrupts, msix_vectors_come_each_for_its_cause_also_in_the_callers_epoll)
   for (std::uint32_t v = 0; v < 5; ++v) {
     nic.unmask(1u << (20 + v));
     nic.provoke(1u << (20 + v));
+    // [quirk qemu] At times a vector that was on before comes once more, also before this one; none comes that was not.
     epoll_event events[8];
-    const int n = ::epoll_wait(epoll.get(), events, 8, 2000);
-    // [quirk qemu] At times a vector that was on before comes once more; none comes that was not.
-    EXPECT_TRUE(std::any_of(events, events + std::max(n, 0), [v](const auto& e) { return e.data.u32 == v; })) << v;
-    EXPECT_FALSE(std::any_of(events, events + std::max(n, 0), [v](const auto& e) { return e.data.u32 > v; })) << v;
-    EXPECT_GE(come(*irqs[v]), 1u);
+    bool seen = false;
+    for (int n = 1; n > 0 && !seen;) {
+      n = ::epoll_wait(epoll.get(), events, 8, 2000);
+      for (int i = 0; i < n; ++i) {
+        EXPECT_LE(events[i].data.u32, v);
+        seen = seen || events[i].data.u32 == v;
+        EXPECT_GE(come(*irqs[events[i].data.u32]), 1u);
+      }
+    }
+    EXPECT_TRUE(seen) << v;
     nic.quiet();
     for (auto& one : irqs) (void)one->try_take();
   }
@@ -701,6 +708,42 @@ TEST(Interrupts, go_off_with_their_objects_and_another_kind_can_be_had) {
     nic.provoke(kLsc);  // to nobody
     nic.quiet();
   }
+}
+
+TEST(Interrupts, are_waited_for_through_a_port_that_is_opened_by_its_name) {
+  AnyPort port = open_port(spec(kLeft), {.promiscuous = true, .link_deadline = 0_ns});
+  if (backend() == "sysfs") {
+    return expect_text(error_of([&] { (void)port.open_waiter(); }),
+                       {lab::nic(kLeft).to_string(), "no interrupts", "pollux-devbind"});
+  }
+  Nic right(kRight);
+  right.port.start();
+  const Held before;
+  for (int round = 0; round < 3; ++round) {
+    {
+      const auto waiter = port.open_waiter();
+      EXPECT_EQ(waiter->by(), is_vfio() ? "MSI-X" : "INTx");
+      lab::count_arrivals(port);
+      std::thread sender([&] {
+        SteadyClock().pause(100_ms);
+        Burst<1> burst(right.pool);
+        burst.allocate(1, 100);
+        lab::write_frame(burst[0], 7, port.mac(), right.port.mac());
+        right.port.tx_burst(burst);
+      });
+      SpinThenBlock wait(BlockConfig{.spin = 0_ns, .longest = 60_s});
+      EXPECT_TRUE(wait.wait(*waiter, 60_s));
+      EXPECT_EQ(lab::receive(port, 1).size(), 1u);
+      EXPECT_FALSE(waiter->failure());
+      sender.join();
+    }
+    Burst<1> burst(right.pool);
+    burst.allocate(1, 100);
+    lab::write_frame(burst[0], 8, port.mac(), right.port.mac());
+    right.port.tx_burst(burst);
+    EXPECT_EQ(lab::receive(port, 1).size(), 1u) << "by polling";
+  }
+  EXPECT_EQ(Held(), before);
 }
 
 // ---- Ports and configuration space --------------------------------------------------------------------------------

@@ -496,6 +496,20 @@ TEST_F(AnyPorts, ForwardEveryCall) {
   EXPECT_EQ(port.notes(), "a note");
 }
 
+TEST_F(AnyPorts, ThatCannotBeWaitedForSaySo) {
+  AnyPort port = make();
+  try {
+    (void)port.open_waiter();
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code().value(), ENOTSUP);
+    EXPECT_STREQ(
+        e.what(),
+        "cannot wait for frames of loopback: this kind of port has no interrupts: Operation not supported; poll "
+        "it; pci: and sim: ports can be waited for");
+  }
+}
+
 TEST_F(AnyPorts, OwnThePortAndEndItOnce) {
   {
     std::vector<AnyPort> ports;

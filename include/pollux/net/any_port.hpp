@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <pollux/net/port.hpp>
+#include <pollux/net/port_waiter.hpp>
 
 namespace pollux {
 
@@ -14,7 +15,7 @@ namespace pollux {
 class AnyPort {
  public:
   /// `Holder` owns the port and all it stands on; holder->port() returns the port, holder->notes() what the user
-  /// should know about how it was set up (may be empty).
+  /// should know about how it was set up (may be empty); holder->open_waiter(), if it has that, a PortWaiter.
   template <class Holder>
   explicit AnyPort(std::unique_ptr<Holder> holder) : self_(std::make_unique<Model<Holder>>(std::move(holder))) {}
 
@@ -28,6 +29,9 @@ class AnyPort {
   [[nodiscard]] std::string name() const { return self_->name(); }
   [[nodiscard]] BufferStore& pool() const { return self_->pool(); }
   [[nodiscard]] std::string notes() const { return self_->notes(); }
+  /// Something for a wait policy to wait for: the port's interrupts, on until it is destroyed. Pre: no other one of
+  /// this port is left; the port outlives it. Errors: raises ENOTSUP (a port without interrupts), and the backend's.
+  [[nodiscard]] std::unique_ptr<PortWaiter> open_waiter() { return self_->open_waiter(); }
 
  private:
   struct Concept {
@@ -45,6 +49,7 @@ class AnyPort {
     [[nodiscard]] virtual std::string name() const = 0;
     [[nodiscard]] virtual BufferStore& pool() const = 0;
     [[nodiscard]] virtual std::string notes() const = 0;
+    [[nodiscard]] virtual std::unique_ptr<PortWaiter> open_waiter() = 0;
   };
   template <class Holder>
   struct Model final : Concept {
@@ -59,6 +64,17 @@ class AnyPort {
     [[nodiscard]] std::string name() const override { return holder->port().name(); }
     [[nodiscard]] BufferStore& pool() const override { return holder->port().pool(); }
     [[nodiscard]] std::string notes() const override { return holder->notes(); }
+    [[nodiscard]] std::unique_ptr<PortWaiter> open_waiter() override {
+      if constexpr (requires { holder->open_waiter(); }) {
+        return holder->open_waiter();
+      } else {
+        raise({.code = ENOTSUP,
+               .operation = "wait for frames of",
+               .object = std::string(name()),
+               .where = "this kind of port has no interrupts",
+               .remedy = "poll it; pci: and sim: ports can be waited for"});
+      }
+    }
     std::unique_ptr<Holder> holder;
   };
   std::unique_ptr<Concept> self_;
