@@ -401,6 +401,57 @@ class NoIommu(Case):
         self.assertIn("/dev/uio0", self.done("bind", NIC, "--driver", "uio_pci_generic"))
 
 
+class Udd(Case):
+    """The module of samples/xenomai/pollux_udd_pci is one more userspace driver."""
+
+    def setUp(self):
+        super().setUp()
+        self.kernel.loadable["pollux_udd_pci"] = ()
+
+    def test_round_trip(self):
+        out = self.done("bind", NIC, "--driver", "pollux-udd-pci")
+        self.assertIn(f"pollux_udd_pci (was: e1000e), /dev/rtdm/pollux-{NIC} /dev/rtdm/pollux-{NIC},mapper0", out)
+        self.assertEqual((self.kernel.driver(NIC), self.kernel.override(NIC)), ("pollux_udd_pci", "pollux_udd_pci"))
+        self.done("restore")
+        self.assertEqual((self.kernel.driver(NIC), self.kernel.override(NIC)), ("e1000e", "(null)"))
+
+    def test_status(self):
+        self.done("bind", NIC, "--driver", "pollux_udd_pci")
+        lines = self.done("status").splitlines()
+        ours, theirs = (next(line for line in lines if line.startswith(bdf)) for bdf in (NIC, OTHER))
+        self.assertIn("drv=pollux_udd_pci", ours)
+        self.assertLess(lines.index(ours), lines.index("Network devices using kernel driver"))
+        self.assertIn("unused=pollux_udd_pci", theirs)
+        device = json.loads(self.done("status", "--json"))["devices"][0]
+        self.assertEqual((device["section"], len(device["nodes"])), ("userspace", 3))
+
+    def test_dry_run(self):
+        script = self.done("bind", NIC, "--driver", "pollux_udd_pci", "--uid", "5", "--dry-run")
+        self.assertIn(f"chown 5 /dev/rtdm/pollux-{NIC} /dev/rtdm/pollux-{NIC},mapper*", script)
+        self.assertIn("modprobe pollux_udd_pci", script)
+
+    def test_module_is_missing(self):
+        del self.kernel.loadable["pollux_udd_pci"]
+        self.refused("bind", NIC, "--driver", "pollux_udd_pci", parts=("samples/xenomai/pollux_udd_pci", "Xenomai 3"))
+
+    def test_shared_line(self):
+        self.kernel.refuse = {("pollux_udd_pci", NIC): errno.EBUSY}
+        self.refused("bind", NIC, "--driver", "pollux_udd_pci", parts=("interrupt line is shared", "irq=msi"))
+        self.assertEqual(self.kernel.driver(NIC), "e1000e")
+
+    def test_in_use(self):
+        self.done("bind", NIC, "--driver", "pollux_udd_pci")
+        self.kernel.add_process(12, "cyclic", f"/dev/rtdm/pollux-{NIC},mapper0")
+        self.refused("unbind", NIC, parts=("process 12 (cyclic)",))
+
+    def test_behind_an_iommu(self):
+        self.done("bind", NIC, "--driver", "pollux_udd_pci")
+        self.assertIn("UDD cannot do DMA", self.err)
+        self.kernel.put("/sys/kernel/iommu_groups/4/type", "identity")
+        self.done("bind", NIC, "--driver", "pollux_udd_pci")
+        self.assertNotIn("DMA", self.err)
+
+
 class Owner(Case):
     def test_user_and_group(self):
         self.done("bind", NIC, "--driver", "vfio-pci", "--uid", "root", "--gid", "77")
@@ -422,6 +473,13 @@ class Owner(Case):
         self.done("bind", NIC, "--driver", "uio_pci_generic", "--uid", "5")
         self.assertEqual(set(self.kernel.owners), {"/dev/uio0"})
         self.assertIn("interrupts only", self.err)
+
+    def test_udd(self):
+        self.kernel.loadable["pollux_udd_pci"] = ()
+        self.done("bind", NIC, "--driver", "pollux_udd_pci", "--gid", "5")
+        node = f"/dev/rtdm/pollux-{NIC}"
+        self.assertEqual(set(self.kernel.owners), {node, f"{node},mapper0", f"{node},mapper3"})
+        self.assertIn("xenomai.allowed_group", self.err)
 
     def test_chown_fails(self):
         self.kernel.chown_fails = True

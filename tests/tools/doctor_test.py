@@ -244,6 +244,17 @@ class Machine(Case):
         self.expect("warn", "lockdown", "integrity", "Secure Boot")
 
 
+    def test_udd_module_under_xenomai(self):
+        self.examine()
+        self.assertNotIn("pollux_udd_pci", self.out)
+        self.kernel.put("/proc/xenomai/version", "3.2.4")
+        self.expect("info", "pollux_udd_pci", "not in this kernel", "samples/xenomai/pollux_udd_pci")
+        self.kernel.put(f"/lib/modules/{self.kernel.release()}/modules.dep", "extra/pollux_udd_pci.ko:")
+        self.expect("info", "pollux_udd_pci", "can be loaded", "modprobe pollux_udd_pci irq=msi")
+        self.kernel.put("/sys/module/pollux_udd_pci/parameters/irq", "msi")
+        self.expect("ok", "pollux_udd_pci", "loaded, irq=msi")
+
+
 class Nic(Case):
     def test_with_the_kernel_or_without_driver(self):
         self.kernel.detach(NIC)
@@ -291,6 +302,18 @@ class Nic(Case):
         self.expect("fail", NIC, "UIO cannot do DMA", "--driver vfio-pci")
         self.kernel.put("/sys/kernel/iommu_groups/4/type", "identity")
         self.expect("ok", NIC, "lets its DMA through")
+
+    def test_udd(self):
+        self.kernel.detach(NIC)
+        self.kernel.attach(NIC, "pollux_udd_pci")
+        self.expect("ok", NIC, "bound to pollux_udd_pci", status=2)
+        self.expect("fail", NIC, "UDD cannot do DMA", "iommu=pt")
+        self.kernel.put("/sys/kernel/iommu_groups/4/type", "identity")
+        self.expect("ok", NIC, "lets its DMA through")
+        self.expect("ok", NIC, f"/dev/rtdm/pollux-{NIC} is open")
+        for end in ("", ",mapper0", ",mapper3"):
+            os.unlink(self.kernel.path(f"/dev/rtdm/pollux-{NIC}{end}"))
+        self.expect("fail", NIC, "not in /dev", "/dev/rtdm")
 
     def test_rights(self):
         self.kernel.root_user = False

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tools"))
 from pollux_tools.machine import Machine  # noqa: E402  (found through the path just set)
 
 PCI = "/sys/bus/pci"
-OVERRIDE_ONLY = ("vfio-pci", "uio_pci_generic", "igb_uio", "pci-stub")
+OVERRIDE_ONLY = ("vfio-pci", "uio_pci_generic", "igb_uio", "pollux_udd_pci", "pci-stub")
 RELEASE = "6.12.0-test"
 
 
@@ -115,6 +115,9 @@ class FakeKernel(Machine):
         elif driver in ("uio_pci_generic", "igb_uio"):
             self.file(f"{device}/uio/uio0").mkdir(parents=True)
             self.put("/dev/uio0", "")
+        elif driver == "pollux_udd_pci":
+            for end in ("", ",mapper0", ",mapper3"):
+                self.put(f"/dev/rtdm/pollux-{bdf}{end}", "")
         else:
             name = interface or "eth" + str(int(bdf.split(":")[2].split(".")[0], 16))
             self.put(f"{device}/net/{name}/flags", "0x1002")
@@ -134,6 +137,9 @@ class FakeKernel(Machine):
         device = f"{PCI}/devices/{bdf}"
         for name in self.names_in(f"{device}/net"):
             self.file(f"/sys/class/net/{name}").unlink()
+        for name in self.names_in("/dev/rtdm"):
+            if name.startswith(f"pollux-{bdf}"):
+                self.file(f"/dev/rtdm/{name}").unlink()
         for child in ("net", "uio", "vfio-dev"):
             shutil.rmtree(self.file(f"{device}/{child}"), ignore_errors=True)
         self.file(f"{device}/driver").unlink()

@@ -26,8 +26,9 @@ A DEVICE is a PCI address (0000:03:00.0, or 03:00.0) or the name of a network in
 
 commands:
   status [DEVICE...]                 what there is, by driver (the default command)
-  bind DEVICE... --driver DRIVER     give devices to DRIVER: vfio-pci, uio_pci_generic, igb_uio, "kernel" (whichever
-                                     of its drivers the kernel chooses), or a driver's name
+  bind DEVICE... --driver DRIVER     give devices to DRIVER: vfio-pci, uio_pci_generic, igb_uio, pollux_udd_pci
+                                     (Xenomai 3), "kernel" (whichever of its drivers the kernel chooses), or a
+                                     driver's name
   unbind DEVICE...                   take devices from their driver
   restore [DEVICE...]                give devices back to the driver they had before the first bind or unbind;
                                      without DEVICE: all that are remembered (in /run/pollux/devbind, until reboot)
@@ -132,8 +133,8 @@ def make_parser():
     add("status", "Show devices by driver, with interfaces, IOMMU groups and who uses them.", "*", changes=False)
     bind = add("bind", "Give devices to a driver.", "+")
     bind.add_argument("-d", "--driver", required=True,
-                      help="vfio-pci, uio_pci_generic, igb_uio, kernel (the kernel's choice), or a driver's name; its "
-                           "module is loaded when it is absent")
+                      help="vfio-pci, uio_pci_generic, igb_uio, pollux_udd_pci, kernel (the kernel's choice), or a "
+                           "driver's name; its module is loaded when it is absent")
     bind.add_argument("--with-group", action="store_true",
                       help="also bind the other members of the IOMMU group that keep VFIO from it")
     bind.add_argument("--noiommu", action="store_true",

@@ -3,6 +3,7 @@
 import re
 
 from pollux_tools.finding import fail, info, ok, warn
+from pollux_tools.pci import UDD_DRIVER
 from pollux_tools.steps import NOIOMMU
 
 MIB = 1 << 20
@@ -316,10 +317,25 @@ def check_cores(machine):
     version = machine.read("/proc/xenomai/version")
     if version is not None:
         yield info("xenomai", f"Cobalt {version}")
+        yield from check_udd(machine)
     if machine.exists("/dev/evl/control"):
         yield info("evl", "the EVL core is there (/dev/evl/control)")
     if version is None and not machine.exists("/dev/evl/control"):
         yield info("co-kernel", "no Xenomai, no EVL")
+
+
+def check_udd(machine):
+    """The module that makes a NIC a UDD device; without it interrupts are Linux's."""
+    state = module_state(machine, UDD_DRIVER)
+    if state is None:
+        yield info(UDD_DRIVER, "not in this kernel: a Cobalt thread can poll NICs, but not sleep for their interrupts",
+                   "build it: samples/xenomai/pollux_udd_pci")
+    elif state == "can be loaded":
+        yield info(UDD_DRIVER, state,
+                   f"modprobe {UDD_DRIVER} irq=msi; pollux-devbind bind DEVICE --driver {UDD_DRIVER}")
+    else:
+        irq = machine.read(f"/sys/module/{UDD_DRIVER}/parameters/irq")
+        yield ok(UDD_DRIVER, state + (f", irq={irq}" if irq else ""))
 
 
 def chosen(text):

@@ -58,7 +58,9 @@ def check_group(machine, nic):
 
 def check_uio_group(machine, nic):
     kind = machine.read(f"/sys/kernel/iommu_groups/{nic.iommu_group}/type") or ""
-    if kind.startswith("DMA"):
+    if kind.startswith("DMA") and nic.on_udd:
+        yield fail(str(nic.bdf), "behind an IOMMU that translates, UDD cannot do DMA", "boot with iommu=pt")
+    elif kind.startswith("DMA"):
         yield fail(str(nic.bdf), "behind an IOMMU that translates, UIO cannot do DMA",
                    f"pollux-devbind bind {nic.bdf} --driver vfio-pci")
     else:
@@ -73,7 +75,7 @@ def check_nodes(machine, nic):
     nodes = device_nodes(machine, nic)
     if not nodes:
         yield fail(str(nic.bdf), "its node is not in /dev",
-                   "is /dev a devtmpfs? a container must be given /dev/vfio")
+                   "is /dev a devtmpfs? a container must be given " + ("/dev/rtdm" if nic.on_udd else "/dev/vfio"))
     for node in nodes:
         if machine.may(node, os.R_OK | os.W_OK):
             yield ok(str(nic.bdf), f"{node} is open to this user")

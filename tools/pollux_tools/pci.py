@@ -6,7 +6,9 @@ import re
 
 from pollux_tools.error import Error
 
-USERSPACE_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
+UIO_DRIVERS = ("uio_pci_generic", "igb_uio")
+UDD_DRIVER = "pollux_udd_pci"  # samples/xenomai: makes any PCI function a UDD device of Xenomai 3
+USERSPACE_DRIVERS = ("vfio-pci", *UIO_DRIVERS, UDD_DRIVER)
 PCI = "/sys/bus/pci"
 
 
@@ -64,6 +66,10 @@ class PciFunctionInfo:
     @property
     def on_vfio(self):
         return self.driver is not None and "vfio" in self.driver
+
+    @property
+    def on_udd(self):
+        return self.driver == UDD_DRIVER
 
     @property
     def blocks_vfio(self):

@@ -6,7 +6,7 @@ import json
 import pwd
 
 from pollux_tools.error import note
-from pollux_tools.pci import PciSysfs
+from pollux_tools.pci import UIO_DRIVERS, PciSysfs
 from pollux_tools.usage import device_nodes
 
 
@@ -18,8 +18,8 @@ def report(machine, options, functions):
                         "interfaces": now.interfaces, "nodes": device_nodes(machine, now)})
         if now.on_vfio:
             notes += viability_notes(sysfs, now)
-        if now.driver in ("uio_pci_generic", "igb_uio"):
-            notes += uio_notes(machine, now)
+        if now.driver in UIO_DRIVERS or now.on_udd:
+            notes += physical_notes(machine, now)
     if options.command == "bind" and (options.uid >= 0 or options.gid >= 0):
         notes += user_notes(machine, options, [sysfs.info(f.bdf) for f in functions])
     notes = list(dict.fromkeys(notes))
@@ -51,10 +51,11 @@ def viability_notes(sysfs, function):
                f"pollux-devbind bind {function.bdf} --driver vfio-pci --with-group")
 
 
-def uio_notes(machine, function):
+def physical_notes(machine, function):
     kind = machine.read(f"/sys/kernel/iommu_groups/{function.iommu_group}/type")
     if kind and kind.startswith("DMA"):
-        yield (f"{function.bdf} is behind an IOMMU that translates, where UIO cannot do DMA: bind it to vfio-pci, or "
+        way = "UDD" if function.on_udd else "UIO"
+        yield (f"{function.bdf} is behind an IOMMU that translates, where {way} cannot do DMA: bind it to vfio-pci, or "
                "boot with iommu=pt")
 
 
@@ -66,7 +67,10 @@ def user_notes(machine, options, functions):
                "then log in anew; ulimit -l shows it [KiB]")
     if any(f.noiommu for f in functions):
         yield "without IOMMU owning the node is not enough: setcap cap_sys_rawio,cap_sys_admin,cap_ipc_lock=ep PROGRAM"
-    if any(f.driver in ("uio_pci_generic", "igb_uio") for f in functions):
+    if any(f.on_udd for f in functions):
+        yield ("the nodes are not enough: Cobalt admits only root and the group of xenomai.allowed_group (kernel "
+               "command line), and physical addresses need root")
+    if any(f.driver in UIO_DRIVERS for f in functions):
         yield ("through UIO an ordinary user can wait for interrupts only: BARs and physical addresses need root; bind "
                "to vfio-pci for use without root")
 

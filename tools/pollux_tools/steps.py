@@ -8,7 +8,7 @@ import json
 import time
 
 from pollux_tools.error import Error
-from pollux_tools.pci import PCI, PciSysfs
+from pollux_tools.pci import PCI, UDD_DRIVER, PciSysfs
 from pollux_tools.usage import device_holders, device_nodes
 
 STATE = "/run/pollux/devbind"
@@ -17,7 +17,8 @@ WITHOUT_IOMMU = ("turn the IOMMU on (VT-d or AMD-Vi in the firmware's setup, int
                  "line), or bind to uio_pci_generic, or add --noiommu (no protection of memory)")
 PACKAGES = {"vfio-pci": "boot a kernel that has it, such as Debian's linux-image-amd64",
             "uio_pci_generic": "boot a kernel that has it, such as Debian's linux-image-amd64",
-            "igb_uio": "it is built outside the kernel; uio_pci_generic and vfio-pci are part of it"}
+            "igb_uio": "it is built outside the kernel; uio_pci_generic and vfio-pci are part of it",
+            UDD_DRIVER: "build it for a kernel with Xenomai 3 (samples/xenomai/pollux_udd_pci), then insmod it"}
 DMESG = "the kernel's log says more: dmesg | tail"
 WRITE_REMEDIES = {
     errno.ENOENT: "the device is gone (unplugged?): pollux-devbind status",
@@ -240,6 +241,8 @@ class GiveNodes(Step):
     def shell(self):
         owner = ("" if self.uid < 0 else str(self.uid)) + ("" if self.gid < 0 else f":{self.gid}")
         path = PciSysfs.device_path(self.bdf)
+        if self.driver == UDD_DRIVER:
+            return [f"chown {owner} /dev/rtdm/pollux-{self.bdf} /dev/rtdm/pollux-{self.bdf},mapper*"]
         if "vfio" not in self.driver:
             return [f'chown {owner} "/dev/$(ls {path}/uio)"']
         group = f"$(basename \"$(readlink {path}/iommu_group)\")"
@@ -298,6 +301,9 @@ def explain(machine, bdf, driver, code):
         group = machine.link_name(PciSysfs.device_path(bdf) + "/iommu_group")
         where = "vfio-pci refuses this kind of device" if group else "no IOMMU stands before it"
         remedy = "modprobe vfio-pci disable_denylist=1, or see dmesg | tail" if group else WITHOUT_IOMMU
+    elif code == errno.EBUSY and driver == UDD_DRIVER:
+        where = "its interrupt line is shared with another device, or another driver has its BARs"
+        remedy = f"load the module with irq=msi or irq=none; {DMESG}"
     elif code == errno.EBUSY:
         where = group_holders(machine, bdf) or "VFIO has its IOMMU group in use, or another driver has the device"
         remedy = "end what uses the group's other members: pollux-devbind status shows it"

@@ -92,6 +92,10 @@ def device_nodes(machine, function):
         nodes.append(f"/dev/vfio/{'noiommu-' if function.noiommu else ''}{function.iommu_group}")
     nodes += [f"/dev/vfio/devices/{name}" for name in machine.names_in(f"{path}/vfio-dev")]
     nodes += [f"/dev/{name}" for name in machine.names_in(f"{path}/uio")]
+    if function.on_udd:
+        ours = f"pollux-{function.bdf}"  # and one node for each memory BAR
+        nodes += [f"/dev/rtdm/{name}" for name in machine.names_in("/dev/rtdm")
+                  if name == ours or name.startswith(f"{ours},mapper")]
     return [node for node in nodes if machine.exists(node)]
 
 
