@@ -231,6 +231,8 @@ inline void XdpSocket::make_rings(const XdpConfig& config) {
 
 /// Returns 0, or the errno.
 inline int XdpSocket::try_bind(const XdpConfig& config) {
+  fill_ = tx_ = {};  // libxdp counts on zeros, also when it is asked a second time
+  completed_ = rx_ = {};
   make_rings(config);
   xsk_socket_config wanted{};
   wanted.rx_size = config.rx_descriptors;
@@ -347,9 +349,10 @@ inline std::uint32_t XdpSocket::post(PacketBurst& burst) noexcept {
   return n;
 }
 
-/// Puts frames that the kernel has taken into the counters.
+/// Puts frames that the kernel has taken into the counters. What give_up_waiting() has counted lies ahead of the kernel.
 inline void XdpSocket::count_taken() noexcept {
-  for (const std::uint32_t end = tx_.cached_prod - waiting(); counted_ != end; ++counted_) {
+  const std::uint32_t end = tx_.cached_prod - waiting();
+  for (; static_cast<std::int32_t>(end - counted_) > 0; ++counted_) {
     ++stats_.tx_packets;
     stats_.tx_bytes += xsk_ring_prod__tx_desc(&tx_, counted_)->len;
   }
@@ -383,10 +386,15 @@ inline void XdpSocket::give_up_waiting() noexcept {
   }
 }
 
+/// Takes back the chunks of sent frames. Descriptors that give_up_waiting() has let lead nowhere are completed as well
+/// [empirical, Linux 6.18], or are not.
 inline void XdpSocket::collect_sent() noexcept {
   std::uint32_t at = 0;
   const std::uint32_t n = xsk_ring_cons__peek(&completed_, static_cast<std::uint32_t>(free_.size()), &at);
-  for (std::uint32_t i = 0; i < n; ++i) free_[free_count_++] = *xsk_ring_cons__comp_addr(&completed_, at + i);
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const std::uint64_t chunk = *xsk_ring_cons__comp_addr(&completed_, at + i);
+    if (chunk < memory_.size()) free_[free_count_++] = chunk;
+  }
   xsk_ring_cons__release(&completed_, n);
 }
 

@@ -27,8 +27,8 @@ struct PacketMmapConfig {
 
 /// What only this port can tell.
 struct PacketMmapCounters {
-  std::uint64_t losing = 0;  ///< frames marked TP_STATUS_LOSING: before them some were lost (PortStats::rx_missed)
-  std::uint64_t copied = 0;  ///< TP_STATUS_COPY, or cut to the ring's size: rejected
+  std::uint64_t losing = 0;        ///< blocks marked TP_STATUS_LOSING: frames were lost before (PortStats::rx_missed)
+  std::uint64_t copied = 0;        ///< TP_STATUS_COPY, or cut to the ring's size: rejected
   std::uint64_t wrong_format = 0;  ///< TP_STATUS_WRONG_FORMAT: frames to send that the kernel refused (tx_errors)
 };
 
@@ -137,7 +137,9 @@ inline void PacketMmap::make_rings(const PacketMmapConfig& config) {
 inline bool PacketMmap::begin_block() noexcept {
   for (;;) {
     const tpacket_hdr_v1& head = block().hdr.bh1;
-    if ((shared::load_acquire(head.block_status) & TP_STATUS_USER) == 0) return false;
+    const std::uint32_t status = shared::load_acquire(head.block_status);
+    if ((status & TP_STATUS_USER) == 0) return false;
+    if ((status & TP_STATUS_LOSING) != 0) ++counters_.losing;
     frames_left_ = head.num_pkts;
     frame_ = rings_.data() + block_at_ + head.offset_to_first_pkt;
     if (frames_left_ > 0) return true;
@@ -153,7 +155,6 @@ inline void PacketMmap::end_block() noexcept {
 
 /// The frame lies in the burst; false: it is none for this pool, and its buffer is not used.
 inline bool PacketMmap::copy_out(const tpacket3_hdr& frame, PacketBurst& burst, std::uint32_t id) noexcept {
-  if ((frame.tp_status & TP_STATUS_LOSING) != 0) ++counters_.losing;
   const bool cut = (frame.tp_status & TP_STATUS_COPY) != 0 || frame.tp_snaplen < frame.tp_len;
   if (cut) ++counters_.copied;
   if (cut || frame.tp_snaplen == 0 || frame.tp_snaplen > room()) {
