@@ -15,9 +15,10 @@
 #include <unistd.h>
 
 namespace real_calls {
-using ::bind, ::getsockopt, ::recv, ::recvmsg, ::send, ::setsockopt, ::socket;  // core/socket.hpp
+using ::bind, ::getsockopt, ::setsockopt, ::socket;                             // core/socket.hpp
 using ::memfd_create, ::ftruncate, ::fallocate, ::mlock, ::munlock, ::syscall;  // core/memory_calls.hpp
+using ::mmap, ::munmap, ::madvise;                                              // core/syscall.hpp
 using ::open, ::close, ::read, ::write, ::pread, ::pwrite, ::ioctl, ::flock;    // core/syscall.hpp
-using ::mmap, ::munmap, ::madvise;                                              // too
 using ::ppoll, ::eventfd, ::epoll_create1, ::epoll_ctl, ::epoll_wait;           // core/poll.hpp
+using ::recv, ::recvmmsg, ::recvmsg, ::send, ::sendmmsg;                        // core/socket.hpp
 }  // namespace real_calls
