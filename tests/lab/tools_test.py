@@ -228,7 +228,10 @@ class Refusals(Devbind):
     def test_interface_in_another_network_namespace(self):
         name = interface(nic(0))
         with subprocess.Popen(["unshare", "-n", "cat"], stdin=subprocess.PIPE) as other:
-            time.sleep(0.5)
+            end = time.monotonic() + 10
+            while os.readlink(f"/proc/{other.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.05)
             self.assertEqual(run("ip", "link", "set", name, "netns", other.pid).returncode, 0)
             self.refused("bind", nic(0), "--driver", "vfio-pci", parts=("another network namespace",))
             other.stdin.close()
