@@ -299,6 +299,7 @@ int parse_and_run(int argc, char** argv) {
   CLI::App app{"Compares packet ports on the same kind of wire, with the same peer and frames, in one run."};
   app.footer(
       "Ports: pci:DDDD:BB:DD.F (a NIC given to userspace: pollux-devbind), packet:IFNAME (raw PF_PACKET socket),\n"
+      "packet-mmsg:IFNAME, packet-mmap:IFNAME (bursts, rings of PF_PACKET), xdp:IFNAME[/QUEUE] (AF_XDP),\n"
       "sim:ixgbe and sim:82574 (a NIC in software; as port and peer: two, joined by a cable).\n"
       "Examples: pollux-bench --dev sim:ixgbe\n"
       "          pollux-bench --port packet:eth1 --peer packet:eth2 --port pci:0000:03:00.0 --peer packet:eth3");

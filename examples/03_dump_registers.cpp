@@ -20,10 +20,11 @@ template <class Model>
 std::string registers_of(pollux::SimPort<Model>& simulated) {
   return registers_of(simulated.port());
 }
-std::string registers_of(const pollux::PacketSocket& socket) {
+template <pollux::PollModePort Other>
+std::string registers_of(const Other& kernel_port) {
   pollux::raise({.code = ENOTSUP,
                  .operation = "dump registers of",
-                 .object = socket.name(),
+                 .object = kernel_port.name(),
                  .where = "the kernel's driver has them",
                  .remedy = "name a device: sim:ixgbe, sim:82574 or pci:BDF"});
 }

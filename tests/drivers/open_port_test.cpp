@@ -245,4 +245,74 @@ TEST(PacketPorts, OfOneCallShareAPool) {
   EXPECT_EQ(none.object, "packet:eth77") << none.text();
 }
 
+/// The length of the next frame that arrives, however long the kernel takes; 0 when something must be wrong.
+template <class Port>
+std::uint32_t arrives(Port& port) {
+  Burst<1> burst(port.pool());
+  const SteadyClock clock;
+  for (const Nanos end = clock.now() + 20_s; clock.now() < end;) {
+    if (port.rx_burst(burst) == 1) return burst[0].length;
+  }
+  return 0;
+}
+
+TEST(KernelPorts, AreOpenedByTheirNames) {
+  if (!enter_namespace()) GTEST_SKIP() << "no network namespace of its own";
+  for (const auto& [spec, kind] : {std::pair("packet:lo", PortKind::kPacketSocket),
+                                   {"packet-mmsg:lo", PortKind::kPacketMmsg},
+                                   {"packet-mmap:lo", PortKind::kPacketMmap}}) {
+    EXPECT_EQ(PortSpec::parse(spec).kind, kind);
+    EXPECT_EQ(PortSpec::parse(spec).object, "lo");
+    AnyPort port = open_port(spec, {.buffers = 64, .tx_descriptors = 8, .link_deadline = 0_ns});
+    EXPECT_EQ(port.name(), spec);
+    EXPECT_EQ(send(port, 80), 1u);
+    EXPECT_EQ(arrives(port), 80u) << spec;
+    visit_port(spec, {.buffers = 64, .link_deadline = 0_ns}, [&](auto& concrete, const std::string&) {
+      EXPECT_EQ(concrete.name(), spec);
+      EXPECT_EQ(send(concrete, 81), 1u);
+      EXPECT_EQ(arrives(concrete), 81u) << spec;
+    });
+    const std::string absent = std::string(spec) + "77";
+    EXPECT_EQ(failure_of([&] { (void)open_port(absent); }).object, absent);
+  }
+  std::vector<AnyPort> ports = open_ports({"packet-mmsg:lo", "packet-mmap:lo"}, {.link_deadline = 0_ns});
+  EXPECT_EQ(&ports[0].pool(), &ports[1].pool());
+  EXPECT_EQ(send(ports[0], 90), 1u);
+  EXPECT_EQ(arrives(ports[1]), 90u);
+}
+
+TEST(KernelPorts, OfXdpAreOpenedByInterfaceAndQueueOrSayWhyNot) {
+  EXPECT_EQ(PortSpec::parse("xdp:eth0/3").kind, PortKind::kXdp);
+  EXPECT_EQ(PortSpec::parse("xdp:eth0/3").object, "eth0/3");
+#if defined(POLLUX_WITH_LIBXDP)
+  if (!enter_namespace()) GTEST_SKIP() << "no network namespace of its own";
+  EXPECT_EQ(failure_of([] { (void)open_port("xdp:lo/x"); }).object, "'xdp:lo/x'");
+  EXPECT_EQ(failure_of([] { (void)open_port("xdp:eth77/1"); }).object, "xdp:eth77/1");
+  EXPECT_EQ(failure_of([] { (void)open_port("xdp:lo"); }).code, EMSGSIZE) << "its MTU is 64 KiB";
+  const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
+  ifreq lo{};
+  std::strcpy(lo.ifr_name, "lo");  // NOLINT: it fits
+  lo.ifr_mtu = 1500;
+  EXPECT_EQ(::ioctl(fd, SIOCSIFMTU, &lo), 0);
+  ::close(fd);
+  const OpenOptions options{.buffers = 64, .rx_descriptors = 8, .tx_descriptors = 8, .link_deadline = 0_ns};
+  try {
+    AnyPort port = open_port("xdp:lo", options);
+    EXPECT_EQ(port.name(), "xdp:lo");
+    EXPECT_EQ(send(port, 80), 1u);
+    EXPECT_EQ(arrives(port), 80u);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code().value(), EPERM) << error.what();
+    GTEST_SKIP() << error.what();
+  }
+  EXPECT_EQ(failure_of([&] { (void)open_port("xdp:lo/7", options); }).code, EINVAL);
+  visit_port("xdp:lo/0", options, [](auto& port, const std::string&) { EXPECT_EQ(send(port, 81), 1u); });
+#else
+  const Failure why = failure_of([] { (void)open_port("xdp:lo"); });
+  EXPECT_EQ(why.code, ENOTSUP);
+  EXPECT_NE(why.remedy.find("apt-get install libxdp-dev libbpf-dev"), std::string::npos);
+  EXPECT_EQ(failure_of([] { visit_port("xdp:lo", {}, [](auto&, const std::string&) {}); }).text(), why.text());
+#endif
+}
+
 }  // namespace
