@@ -349,7 +349,8 @@ inline std::uint32_t XdpSocket::post(PacketBurst& burst) noexcept {
   return n;
 }
 
-/// Puts frames that the kernel has taken into the counters. What give_up_waiting() has counted lies ahead of the kernel.
+/// Puts frames that the kernel has taken into the counters. What give_up_waiting() has counted lies ahead of the
+/// kernel.
 inline void XdpSocket::count_taken() noexcept {
   const std::uint32_t end = tx_.cached_prod - waiting();
   for (; static_cast<std::int32_t>(end - counted_) > 0; ++counted_) {
