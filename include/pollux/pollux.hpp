@@ -61,6 +61,7 @@
 #include <pollux/net/link.hpp>
 #include <pollux/net/mac.hpp>
 #include <pollux/net/stats.hpp>
+#include <pollux/net/lanes.hpp>
 #include <pollux/net/rx_ring.hpp>
 #include <pollux/net/tx_ring.hpp>
 #include <pollux/net/port.hpp>

@@ -318,9 +318,7 @@ void start_on(World<Kind>& w, const std::function<u32(u32)>& answer, const std::
     EXPECT_EQ(w.port->rx_burst(in), 0u) << "nothing has been written to the ring";
     (void)w.port->link();
     (void)w.port->stats();
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()), "");
-  }
+  } catch (const Error& e) { EXPECT_NE(std::string(e.what()), ""); }
   if (w.port) w.bounded("stop", 3_s, 200'000, [&] { w.port->stop(); });
   w.bounded("close", 3_s, 200'000, [&] { w.port.reset(); });
   w.expect_conserved();

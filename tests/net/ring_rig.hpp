@@ -305,7 +305,7 @@ struct Rig {
 template <class Kind>
 void start(Rig<Kind>& rig) {
   rig.rx.refill();
-  rig.rx.publish(true);
+  rig.rx.publish();
   (void)rig.cost();
 }
 /// Fills `burst` with n packets stamped first, first + 1, ...

@@ -80,6 +80,8 @@ struct TxDescriptor {
   Le32 command;  ///< TxCommand
   Le32 status;   ///< given: 0; written back: TxStatus
 
+  /// Command of a frame in one buffer, without its length.
+  static constexpr TxCommand::Word kWhole = TxCommand::ifcs(true) | TxCommand::eop(true);
   static TxDescriptor given(BusAddr buffer, TxCommand::Word command) noexcept {
     return {.address = buffer.value(), .command = command.bits, .status = 0};
   }

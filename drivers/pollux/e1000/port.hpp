@@ -79,7 +79,7 @@ class Port {
     backend_->enable_bus_master();
     enable_tx(device_.bar);
     rx_.refill();
-    rx_.publish(true);
+    rx_.publish();
     if (interrupts_.layout()) interrupts_.set_up();
     enable_rx(device_.bar, config_.promiscuous);
     if (config_.link_deadline > 0_ns) (void)wait_for_link(device_, config_.link_deadline);

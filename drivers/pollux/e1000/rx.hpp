@@ -14,7 +14,14 @@ namespace pollux::e1000 {
 /// Status and length lie in one 64-bit word, so DD, length and errors are one load.
 struct RxFormat {
   using Descriptor = RxDescriptor;
+  static constexpr std::uint64_t kMask0 = 0;
+  static constexpr std::uint64_t kPlain1 = RxStatus::dd.kMask | RxStatus::eop.kMask;
+  static constexpr std::uint64_t kMask1 = kPlain1 | RxStatus::kBadFrame;
+
   static Descriptor given(BusAddr buffer) noexcept { return RxDescriptor::given(buffer); }
+  static std::uint64_t word0(const Descriptor& descriptor) noexcept { return dma::load_once(descriptor.address); }
+  static std::uint64_t word1(const Descriptor& descriptor) noexcept { return dma::load_once(descriptor.status_length); }
+  static bool done(std::uint64_t word1) noexcept { return (word1 & RxStatus::dd.kMask) != 0; }
   static RxCompletion look(const Descriptor& descriptor) noexcept {
     const std::uint64_t word = dma::load_once(descriptor.status_length);
     const RxStatus::Word status{static_cast<std::uint32_t>(word)};

@@ -20,6 +20,12 @@ struct TxFormat {
                                                 TxCommand::eop.from(part.end_of_frame) |
                                                 TxCommand::rs.from(part.report));
   }
+  static constexpr std::uint64_t kWhole = TxDescriptor::kWhole.bits;
+  template <class Word>
+  static Word more_lengths(Word n) noexcept {
+    return n ^ n;  // there is no other
+  }
+  static void report(Descriptor& fresh) noexcept { fresh.command = fresh.command | TxCommand::rs.kMask; }
   static bool sent(const Descriptor& descriptor) noexcept {
     return TxStatus::Word{dma::load_once(descriptor.status)}[TxStatus::dd];
   }

@@ -105,6 +105,16 @@ struct TxDescriptor {
   Le32 command;  ///< TxCommand
   Le32 status;   ///< given: TxStatus::paylen; written back: DD, the rest may be anything
 
+  /// Command of a frame in one buffer, without its length.
+  static constexpr TxCommand::Word kWhole =
+      TxCommand::dtyp(3) | TxCommand::dext(true) | TxCommand::ifcs(true) | TxCommand::eop(true);
+  /// Command and status seen as one word: where the length of a frame stands besides DTALEN (PAYLEN). For vectors of
+  /// such words too. Pre: n < 65536.
+  template <class Word>
+  static constexpr Word more_lengths(Word n) noexcept {
+    return n << (32 + TxStatus::paylen.kLo);
+  }
+
   static TxDescriptor given(BusAddr buffer, TxCommand::Word command, reg::Assign<TxStatus> status) noexcept {
     return {.address = buffer.value(), .command = command.bits, .status = status.bits};
   }

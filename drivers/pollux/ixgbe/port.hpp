@@ -376,7 +376,7 @@ class Port {
     const std::uint32_t buffer_bytes = queues_[i].pool().buffer_bytes();
     set_up_rx_queue<Chip>(device_, reg::Index{i}, rx_ring(i), buffer_bytes, config_.drop_when_full);
     queues_[i].rx().refill();
-    queues_[i].rx().publish(true);
+    queues_[i].rx().publish();
   }
 
   Backend* backend_;

@@ -15,7 +15,14 @@ namespace pollux::ixgbe {
 /// last descriptor of a frame; there the RSC count, in the other word, must be zero: coalescing is off.
 struct RxFormat {
   using Descriptor = RxDescriptor;
+  static constexpr std::uint64_t kMask0 = RxInfo::rsc_count.kMask;
+  static constexpr std::uint64_t kPlain1 = RxStatus::dd.kMask | RxStatus::eop.kMask;
+  static constexpr std::uint64_t kMask1 = kPlain1 | RxStatus::kBadFrame;
+
   static Descriptor given(BusAddr buffer) noexcept { return RxDescriptor::given(buffer); }
+  static std::uint64_t word0(const Descriptor& descriptor) noexcept { return dma::load_once(descriptor.address); }
+  static std::uint64_t word1(const Descriptor& descriptor) noexcept { return dma::load_once(descriptor.status_length); }
+  static bool done(std::uint64_t word1) noexcept { return RxDescriptor::status(word1)[RxStatus::dd]; }
   static RxCompletion look(const Descriptor& descriptor) noexcept {
     const std::uint64_t word = dma::load_once(descriptor.status_length);
     const RxStatus::Word status = RxDescriptor::status(word);

@@ -24,6 +24,12 @@ struct TxFormat {
                                    TxCommand::rs.from(part.report),
                                TxStatus::paylen.from(part.frame));
   }
+  static constexpr std::uint64_t kWhole = TxDescriptor::kWhole.bits;
+  template <class Word>
+  static Word more_lengths(Word n) noexcept {
+    return TxDescriptor::more_lengths(n);
+  }
+  static void report(Descriptor& fresh) noexcept { fresh.command = fresh.command | TxCommand::rs.kMask; }
   static bool sent(const Descriptor& descriptor) noexcept {
     return TxStatus::Word{dma::load_once(descriptor.status)}[TxStatus::dd];
   }

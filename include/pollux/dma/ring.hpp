@@ -19,6 +19,7 @@ class DescRing {
   static_assert(std::is_trivially_copyable_v<D>, "a device writes these");
 
  public:
+  /// A ring of one descriptor that is never the device's: what reads it finds nothing done.
   DescRing() = default;
   /// Pre: memory holds capacity * sizeof(D) bytes, aligned to 128; capacity a power of two.
   DescRing(std::byte* memory, BusAddr bus, std::uint32_t capacity) noexcept
@@ -39,7 +40,8 @@ class DescRing {
   [[nodiscard]] BusAddr bus() const noexcept { return bus_; }
 
  private:
-  D* entries_ = nullptr;
+  static inline D none_{};  ///< never written
+  D* entries_ = &none_;
   std::uint32_t mask_ = 0;
   BusAddr bus_;
 };

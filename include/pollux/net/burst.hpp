@@ -39,6 +39,16 @@ class PacketBurst {
       move_to_front();
     slots_[end_++] = packet;
   }
+  /// For ports: room for n packets behind the last one, to be written there and then added by extend(n).
+  /// Pre: n <= room().
+  [[nodiscard]] Packet* back(std::uint32_t n) noexcept {
+    POLLUX_ASSERT(n <= room(), "the burst is full");
+    if (capacity_ - end_ < n) [[unlikely]]
+      move_to_front();
+    return slots_ + end_;
+  }
+  /// Adds what was written at back(). Pre: the back(m) before had m >= n.
+  void extend(std::uint32_t n) noexcept { end_ += n; }
   /// Takes up to n buffers from the pool as packets of `length` bytes, contents undefined; returns how many (fewer
   /// when the pool is short or the burst full). Pre: length fits the pool's buffers.
   std::uint32_t allocate(std::uint32_t n, std::uint16_t length) noexcept {
@@ -105,7 +115,9 @@ class Burst final : public PacketBurst {
   ~Burst() { clear(); }
 
  private:
-  Packet storage_[N];
+  union {
+    Packet storage_[N];  // not made before there are packets: zeroing it costs a cycle for each
+  };
 };
 
 }  // namespace pollux

@@ -7,6 +7,7 @@
 #include <pollux/dma/buffers.hpp>
 #include <pollux/dma/ring.hpp>
 #include <pollux/net/burst.hpp>
+#include <pollux/net/lanes.hpp>
 
 namespace pollux {
 
@@ -18,88 +19,73 @@ struct RxCompletion {
   std::uint16_t length = 0;   ///< [bytes] in this buffer, without FCS
 };
 
-/// Format: `Descriptor` (trivially copyable), `given(BusAddr)` makes one for the device, `look(const Descriptor&)`
-/// reads one, DD first and once. Bell: `ring(tail)` tells the device.
+/// Format: `Descriptor`, 16 bytes in two words: given to the device as {bus address, 0}; written back with the length
+/// in bits 47:32 of word 1. `word0`, `word1` load one of them, once. A frame that is whole, good and in one buffer has
+/// word 1 & kMask1 == kPlain1 and word 0 & kMask0 == 0. `look(const Descriptor&)` tells of any other, DD first and
+/// once. Bell: `ring(tail)` tells the device. Lanes: how many descriptors are looked at in one go.
 ///
 /// The descriptors [head, tail) belong to the device; at most capacity - 1 of them, because head = tail means "none".
 /// A frame is judged whole before any part of it is delivered: one with a bad buffer, or with more buffers than any
 /// frame can have, goes back to the pool and is counted. A ring over a default-made DescRing receives nothing. Threads:
 /// one. No call makes a system call, allocates, blocks or reads a register.
-template <class Format, class Bell>
+template <class Format, class Bell, class Lanes = TargetLanes>
 class RxRing {
  public:
   using Descriptor = typename Format::Descriptor;
+  static_assert(sizeof(Descriptor) == 16);
   static constexpr std::uint32_t kMostBuffers = 64;  ///< of one frame: 16 KiB in buffers of 256 bytes
 
   /// Pre: `shadow` holds ring.capacity() entries; both live as long as this. The device's head and tail are 0.
   RxRing(DescRing<Descriptor> ring, std::uint32_t* shadow, BufferStore& pool, Bell bell) noexcept
-      : ring_(ring), ids_(shadow), pool_(&pool), bell_(bell) {}
+      : ring_(ring),
+        ids_(shadow),
+        pool_(&pool),
+        bell_(bell),
+        batch_(ring.capacity() / 4 < kMostAtOnce ? ring.capacity() / 4 : kMostAtOnce) {}
 
   /// Appends received packets to `out` until it is full or the device has no more; returns how many. A frame of several
   /// buffers comes as packets with Packet::kMore on all but the last, in one burst or over several, but not before its
   /// end has arrived and was found good.
   /// Cost: no MMIO; one cache line of descriptors per 4 packets. The frames themselves are not touched.
   std::uint32_t harvest(PacketBurst& out) noexcept {
-    const std::uint32_t before = out.size();
-    while (head_ != tail_ && out.room() > 0) {
-      const RxCompletion seen = Format::look(ring_[head_]);
-      if (!seen.done) break;
-      const bool plain = seen.end_of_frame && !torn_ && !refusable(seen);
-      if (!plain && judged_ == 0) [[unlikely]] {
-        if (!judge_frame()) break;
-        continue;
-      }
-      std::uint16_t length = seen.length;
-      bool more = false;
-      if (judged_ != 0) [[unlikely]] {  // as judged, whatever the device has written since
-        more = --judged_ != 0;
-        if (length == 0 || length > pool_->buffer_bytes()) length = 1;
-      }
-      const std::uint32_t id = ids_[ring_.slot(head_++)];
-      out.append(
-          {.data = pool_->data(id), .id = id, .length = length, .flags = more ? Packet::kMore : std::uint16_t{0}});
-    }
-    dma::acquire();  // DD was seen: what the device wrote before it, the frames, may be read now
-    return out.size() - before;
+    if (unusual_) [[unlikely]]
+      return harvest_judging(out);
+    const std::uint32_t n = harvest_plain(out);
+    return unusual_ ? n + harvest_judging(out) : n;
   }
 
   /// Gives the device a buffer for every free descriptor, as far as the pool has them; not yet visible to it.
   /// Returns how many. Cost: no MMIO.
   std::uint32_t refill() noexcept {
-    const std::uint32_t wanted = ring_.capacity() - 1 - (tail_ - head_);
-    std::uint32_t done = 0;
-    while (done < wanted) {
-      std::uint32_t ids[kChunk];
-      const std::uint32_t ask = wanted - done < kChunk ? wanted - done : kChunk;
-      const std::uint32_t got = pool_->take({ids, ask});
-      for (std::uint32_t i = 0; i < got; ++i, ++tail_) {
-        ring_[tail_] = Format::given(pool_->bus(ids[i]));
-        ids_[ring_.slot(tail_)] = ids[i];
-      }
-      done += got;
-      if (got < ask) {
-        ++starved_;
-        break;
-      }
+    const std::uint32_t wanted = missing();
+    const std::uint32_t n = wanted < pool_->free_count() ? wanted : pool_->free_count();
+    for (std::uint32_t left = n; left != 0;) {
+      const std::uint32_t to_wrap = ring_.capacity() - ring_.slot(tail_);
+      const std::uint32_t part = left < to_wrap ? left : to_wrap;
+      give_device(part);
+      left -= part;
     }
-    return done;
+    if (n < wanted) ++starved_;
+    return n;
   }
 
-  /// Tells the device of refilled descriptors: at once when `now`, else when a fair number has gathered.
-  /// Cost: at most 1 MMIO write.
-  void publish(bool now) noexcept {
-    const std::uint32_t fresh = tail_ - published_;
-    if (fresh == 0 || (!now && fresh < publish_batch())) return;
+  /// Tells the device of refilled descriptors. Cost: 1 MMIO write, none when there is nothing new.
+  void publish() noexcept {
+    if (published_ == tail_) return;
     bell_.ring(ring_.slot(tail_));
     published_ = tail_;
   }
 
-  /// harvest, refill, publish: an idle look publishes what is left over, a busy one in batches.
+  /// Harvests; refills and publishes once a fair number of descriptors is free, or when there is nothing else to do.
   std::uint32_t rx_burst(PacketBurst& out) noexcept {
     POLLUX_ASSERT(&out.pool() == pool_, "a burst of another pool");
+    if (!Format::done(Format::word1(ring_[head_]))) {
+      if (unpublished() != 0) rearm();
+      return 0;
+    }
     const std::uint32_t n = harvest(out);
-    if (tail_ - head_ != ring_.capacity() - 1) refill();
-    publish(n == 0);
+    if (unpublished() >= (n == 0 ? 1 : batch_)) [[unlikely]]
+      rearm();
     return n;
   }
 
@@ -108,7 +94,7 @@ class RxRing {
   /// several buffers has begun.
   [[nodiscard]] bool rx_ready() const noexcept {
     if (head_ == published_) [[unlikely]]
-      return tail_ != published_ || can_refill();
+      return tail_ != published_ || (missing() != 0 && pool_->free_count() > 0);
     const RxCompletion seen = Format::look(ring_[head_]);
     return seen.done && (seen.end_of_frame || judged_ != 0 || frame_is_whole());
   }
@@ -117,7 +103,7 @@ class RxRing {
   void release_all() noexcept {
     give_back(tail_);
     head_ = tail_ = published_ = judged_ = 0;
-    torn_ = false;
+    torn_ = unusual_ = false;
     ring_.clear();
   }
 
@@ -126,15 +112,153 @@ class RxRing {
   [[nodiscard]] std::uint64_t starved() const noexcept { return starved_; }    ///< times the pool was empty
 
  private:
-  static constexpr std::uint32_t kChunk = 32;  ///< buffers per call of the pool
+  static constexpr std::uint64_t kLength = std::uint64_t{0xFFFF} << 32;                 ///< its bits in word 1
+  static constexpr std::uint64_t kShortest = std::uint64_t{1} << 32 | Format::kPlain1;  ///< a plain frame of 1 byte
+  static constexpr std::uint32_t kMostAtOnce = 32;  ///< buffers that are refilled before the device is told
 
-  [[nodiscard]] std::uint32_t publish_batch() const noexcept {
-    return ring_.capacity() < 64 ? ring_.capacity() / 4 : 16;
+  /// Descriptors that have no buffer.
+  [[nodiscard]] std::uint32_t missing() const noexcept { return ring_.capacity() - 1 - (tail_ - head_); }
+  /// Descriptors that the device does not know to have one.
+  [[nodiscard]] std::uint32_t unpublished() const noexcept { return ring_.capacity() - 1 - (published_ - head_); }
+
+  [[gnu::noinline]] void rearm() noexcept {
+    refill();
+    publish();
   }
 
-  [[nodiscard]] bool can_refill() const noexcept {
-    return tail_ - head_ != ring_.capacity() - 1 && pool_->free_count() > 0;
+  /// Plain frames from head on. Leaves unusual_ set when a descriptor follows that the device is done with, and that is
+  /// not plain.
+  std::uint32_t harvest_plain(PacketBurst& out) noexcept {
+    const std::uint32_t owned = tail_ - head_, room = out.room(), most = room < owned ? room : owned;
+    const std::uint32_t slot = ring_.slot(head_);
+    std::uint32_t n = 0;
+    if (slot + most <= ring_.capacity()) [[likely]] {
+      n = harvest_run(out.back(most), slot, most);
+    } else {
+      n = harvest_wrapping(out.back(most), slot, most);
+    }
+    dma::acquire();  // DD was seen: what the device wrote before it, the frames, may be read now
+    out.extend(n);
+    head_ += n;
+    return n;
   }
+  [[gnu::noinline]] std::uint32_t harvest_wrapping(Packet* to, std::uint32_t slot, std::uint32_t most) noexcept {
+    const std::uint32_t to_wrap = ring_.capacity() - slot;
+    const std::uint32_t n = harvest_run(to, slot, to_wrap);
+    return n == to_wrap ? n + harvest_run(to + n, 0, most - n) : n;
+  }
+
+  /// Plain frames of n descriptors, none of which wraps. Returns how many there are before any other descriptor. State
+  /// is in locals: packets may lie anywhere for all the compiler knows, so it would load members anew after each.
+  std::uint32_t harvest_run(Packet* to, std::uint32_t slot, std::size_t n) noexcept {
+    const Descriptor* const from = &ring_[slot];
+    const std::uint32_t* const ids = ids_ + slot;
+    std::byte* const base = pool_->data(0);
+    const std::uint64_t stride = pool_->stride(), most_bytes = pool_->buffer_bytes();
+    std::size_t i = 0;
+    if constexpr (Lanes::kCount > 1) {
+      // Where fewer have come, setting up the lanes is dearer than what they save.
+      if (n >= Lanes::kCount && Format::done(Format::word1(from[Lanes::kCount - 1]))) {
+        i = harvest_lanes(to, from, ids, n);
+      }
+    }
+    POLLUX_UNROLL
+    for (; i != n; ++i) {
+      const Descriptor& descriptor = one_by_one(from)[i];
+      const std::uint64_t word1 = Format::word1(descriptor);
+      // Length less 1 above, flags less those wanted below; exchanged, all of it is in range or is not.
+      const std::uint64_t left = (word1 & (kLength | Format::kMask1)) - kShortest;
+      if ((left << 32 | left >> 32) >= most_bytes) [[unlikely]] {
+        unusual_ = Format::done(word1);
+        break;
+      }
+      if constexpr (Format::kMask0 != 0) {
+        dma::acquire();  // DD was seen: the other word may be read now
+        if ((Format::word0(descriptor) & Format::kMask0) != 0) [[unlikely]] {
+          unusual_ = true;
+          break;
+        }
+      }
+      const std::uint64_t id = ids[i];
+      Packet::make(to + i, base + id * stride, id | (word1 & kLength));
+    }
+    return static_cast<std::uint32_t>(i);
+  }
+
+  /// Whole groups of plain frames out of n descriptors.
+  std::uint32_t harvest_lanes(Packet* to, const Descriptor* from, const std::uint32_t* ids,
+                              std::size_t n) const noexcept
+    requires(Lanes::kCount > 1)
+  {
+    const BufferStore& pool = *pool_;
+    // As in harvest_run; word 0 has nothing that is wanted, and its limit is one.
+    const auto mask = Lanes::pairs(Format::kMask0, kLength | Format::kMask1);
+    const auto wanted = Lanes::pairs(0, kShortest), limits = Lanes::pairs(1, pool.buffer_bytes());
+    const auto length_bits = Lanes::pairs(0, kLength), scale = Lanes::pairs(pool.stride(), 1);
+    const auto base = Lanes::pairs(reinterpret_cast<std::uintptr_t>(pool.data(0)), 0);
+    std::size_t done = 0;
+    for (; done + Lanes::kCount <= n; done += Lanes::kCount) {
+      const auto seen = Lanes::load_last_first(from + done);
+      if (!Lanes::all_below(Lanes::exchange_halves((seen & mask) - wanted), limits)) break;
+      // Word 0: the address of buffer `id`. Word 1: `id` and the length, where Packet has them.
+      const auto place = Lanes::multiply(Lanes::spread(ids + done), scale) + base;
+      Lanes::store(to + done, place | (seen & length_bits));
+    }
+    return static_cast<std::uint32_t>(done);
+  }
+
+  /// As harvest, for frames that are not plain: in several buffers, or refused.
+  [[gnu::noinline, gnu::cold]] std::uint32_t harvest_judging(PacketBurst& out) noexcept {
+    const std::uint32_t before = out.size();
+    while (head_ != tail_ && out.room() > 0) {
+      const RxCompletion seen = Format::look(ring_[head_]);
+      if (!seen.done) break;
+      const bool plain = seen.end_of_frame && !torn_ && !refusable(seen);
+      if (!plain && judged_ == 0) {
+        if (!judge_frame()) break;
+        continue;
+      }
+      std::uint16_t length = seen.length;
+      bool more = false;
+      if (judged_ != 0) {  // as judged, whatever the device has written since
+        more = --judged_ != 0;
+        if (length == 0 || length > pool_->buffer_bytes()) length = 1;
+      }
+      const std::uint32_t id = ids_[ring_.slot(head_++)];
+      out.append(
+          {.data = pool_->data(id), .id = id, .length = length, .flags = more ? Packet::kMore : std::uint16_t{0}});
+    }
+    dma::acquire();  // DD was seen: what the device wrote before it, the frames, may be read now
+    unusual_ = judged_ != 0 || torn_;
+    return out.size() - before;
+  }
+
+  /// Gives n free buffers to the descriptors from tail on. Pre: there are as many, and none of the descriptors wraps.
+  void give_device(std::uint32_t n) noexcept {
+    BufferStore& pool = *pool_;
+    const std::uint32_t* const ids = pool.take_in_place(n);
+    const std::uint32_t slot = ring_.slot(tail_);
+    Descriptor* const to = &ring_[slot];
+    std::uint32_t* const shadow = ids_ + slot;
+    std::size_t i = 0;
+    if constexpr (Lanes::kCount > 1) {
+      const auto scale = Lanes::pairs(pool.stride(), 0), base = Lanes::pairs(pool.bus(0).value(), 0);
+      for (; i + Lanes::kCount <= n; i += Lanes::kCount) {
+        Lanes::store(to + i, Lanes::multiply(Lanes::spread(ids + i), scale) + base);
+        __builtin_memcpy(shadow + i, ids + i, Lanes::kCount * sizeof(std::uint32_t));
+      }
+    }
+    const BusAddr base = pool.bus(0);
+    const std::uint64_t stride = pool.stride();
+    POLLUX_UNROLL
+    for (; i < n; ++i) {
+      const std::uint32_t id = one_by_one(ids)[i];
+      to[i] = Format::given(base + id * stride);
+      shadow[i] = id;
+    }
+    tail_ += n;
+  }
+
   [[nodiscard]] std::uint32_t most_buffers() const noexcept {
     return ring_.capacity() - 1 < kMostBuffers ? ring_.capacity() - 1 : kMostBuffers;
   }
@@ -181,9 +305,11 @@ class RxRing {
   std::uint32_t* ids_;  ///< buffer number of each slot
   BufferStore* pool_;
   Bell bell_;
+  std::uint32_t batch_;          ///< descriptors that are free before they are refilled
   std::uint32_t head_ = 0;       ///< next descriptor to harvest
   std::uint32_t tail_ = 0;       ///< next descriptor to refill
   std::uint32_t published_ = 0;  ///< tail_ as the device knows it
+  bool unusual_ = false;         ///< judged_ or torn_ says something, or the frame at head is none of the plain ones
   std::uint32_t judged_ = 0;     ///< descriptors from head on that belong to a frame found good
   bool torn_ = false;            ///< the next descriptors, up to an EOP, end a frame that was refused
   std::uint64_t rejected_ = 0;

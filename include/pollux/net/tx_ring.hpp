@@ -7,6 +7,7 @@
 #include <pollux/dma/buffers.hpp>
 #include <pollux/dma/ring.hpp>
 #include <pollux/net/burst.hpp>
+#include <pollux/net/lanes.hpp>
 
 namespace pollux {
 
@@ -19,14 +20,16 @@ struct TxPart {
   bool report = false;       ///< RS: the device writes DD when it has sent this and all before
 };
 
-/// Format: `Descriptor`, `given(const TxPart&)`, `sent(const Descriptor&)` reads DD once, and the device's limits
-/// `kMinFrame` [bytes] and `kMaxBuffers` per frame. Bell: `ring(tail)`.
+/// Format: `Descriptor`, 16 bytes, the bus address in word 0. `given(const TxPart&)` makes any; word 1 of a frame in
+/// one buffer, without RS, is kWhole + length, which ends in bit 15, | more_lengths(length), on numbers and on vectors;
+/// `report` sets RS in such a one. `sent(const Descriptor&)` reads DD once. The device's limits are `kMinFrame` [bytes]
+/// and `kMaxBuffers` per frame. Bell: `ring(tail)`. Lanes: how many descriptors are written in one go.
 ///
 /// The descriptors [clean, tail) hold packets whose buffers are not reaped yet; at most capacity - 1 of them. RS is set
-/// on the last descriptor of every tx_burst and on every 32nd between, so completions are looked at in groups, and no
-/// packet stays in the ring for ever because transmission stopped. Threads: one. No call makes a system call,
-/// allocates, blocks or reads a register.
-template <class Format, class Bell>
+/// on the last descriptor of every tx_burst and on every 32nd between, so no packet stays in the ring for ever because
+/// transmission stopped; completions are looked at in groups of at least 32 packets, or all there is. Threads: one. No
+/// call makes a system call, allocates, blocks or reads a register.
+template <class Format, class Bell, class Lanes = TargetLanes>
 class TxRing {
  public:
   using Descriptor = typename Format::Descriptor;
@@ -39,22 +42,15 @@ class TxRing {
   /// visible to the device. Returns how many packets it took. Pre: packets of 1 byte to the pool's buffer size, frames
   /// within the device's limits and of fewer buffers than the ring has descriptors. Cost: no MMIO.
   std::uint32_t post(PacketBurst& burst) noexcept {
-    std::uint32_t n = free() < burst.size() ? free() : burst.size();
-    while (n > 0 && burst[n - 1].more()) --n;  // a frame of several buffers goes whole or not at all
-    bool first = true;
-    for (std::uint32_t i = 0; i < n; ++i, ++tail_) {
-      const Packet& p = burst[i];
-      POLLUX_ASSERT(p.length > 0 && p.length <= pool_->buffer_bytes(), "no such frame");
-      const bool report = !p.more() && (i + 1 == n || i % kReportInterval == kReportInterval - 1);
-      ring_[tail_] = Format::given({.buffer = pool_->bus(p.id),
-                                    .length = p.length,
-                                    .frame = first ? frame_bytes(burst, i) : 0,
-                                    .end_of_frame = !p.more(),
-                                    .report = report});
-      ids_[ring_.slot(tail_)] = p.id;
-      if (report) group_end_[ring_.slot(newest_group_++)] = tail_ + 1;
-      first = !p.more();
+    const std::uint32_t size = burst.size(), most = free() < size ? free() : size, slot = ring_.slot(tail_);
+    std::uint32_t n = 0;
+    if (most <= kReportInterval && slot + most <= ring_.capacity()) [[likely]] {
+      n = post_run(burst.begin(), slot, most);
+    } else {
+      n = post_runs(burst.begin(), most);
     }
+    if (n != most) [[unlikely]]
+      n = post_parts(burst, n, most);
     burst.forget_front(n);
     return n;
   }
@@ -66,14 +62,18 @@ class TxRing {
     published_ = tail_;
   }
 
-  /// Returns buffers of sent packets to the pool, group by group, oldest first, until a group is not sent yet or
-  /// at least `enough` are back; returns how many. Cost: no MMIO; one descriptor read per group.
-  std::uint32_t reap(std::uint32_t enough) noexcept {
+  /// Returns buffers of sent packets to the pool, oldest first, until one is met that is not sent yet or at least
+  /// `enough` are back; returns how many. Cost: no MMIO; one descriptor read for some 32 packets.
+  [[gnu::noinline]] std::uint32_t reap(std::uint32_t enough) noexcept {
     std::uint32_t total = 0;
     for (; oldest_group_ != newest_group_ && total < enough; ++oldest_group_) {
       const std::uint32_t end = group_end_[ring_.slot(oldest_group_)];
-      if (!Format::sent(ring_[end - 1])) break;
+      if (!Format::sent(ring_[end - 1])) return total;
       total += give_back(end);
+    }
+    if (total < enough && clean_ != tail_ && Format::sent(ring_[tail_ - 1])) {  // every post ends with RS
+      total += give_back(tail_);
+      grouped_ = tail_;
     }
     return total;
   }
@@ -82,7 +82,7 @@ class TxRing {
   /// much dearer than its neighbours.
   std::uint32_t tx_burst(PacketBurst& burst, bool now) noexcept {
     POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
-    if (in_use() > ring_.capacity() / 4 || free() < burst.size()) reap(burst.size() + kReapAtOnce);
+    if (in_use() > ring_.capacity() / 4) reap(burst.size());
     const std::uint32_t n = post(burst);
     if (now) publish();
     return n;
@@ -92,7 +92,7 @@ class TxRing {
   void release_all() noexcept {
     give_back(tail_);
     clean_ = tail_ = published_ = 0;
-    oldest_group_ = newest_group_ = 0;
+    grouped_ = oldest_group_ = newest_group_ = 0;
     ring_.clear();
   }
 
@@ -102,7 +102,103 @@ class TxRing {
 
  private:
   static constexpr std::uint32_t kReportInterval = 32;  ///< [descriptors]
-  static constexpr std::uint32_t kReapAtOnce = 64;      ///< bound on what one tx_burst reaps beyond its own size
+
+  [[nodiscard]] bool is_possible(const Packet& p, std::uint32_t least) const noexcept {
+    return p.length >= least && p.length <= pool_->buffer_bytes();
+  }
+
+  /// Posts frames of one buffer each, the last with RS; stops before one of several. Returns how many.
+  /// Pre: n <= kReportInterval; none of the descriptors wraps.
+  std::uint32_t post_run(const Packet* from, std::uint32_t slot, std::uint32_t n) noexcept {
+    const std::uint32_t whole = post_whole(from, slot, n);
+    if (whole == 0) [[unlikely]]
+      return 0;
+    tail_ += whole;
+    Format::report(ring_[slot + whole - 1]);
+    end_group();
+    return whole;
+  }
+  [[gnu::noinline]] std::uint32_t post_runs(const Packet* from, std::uint32_t most) noexcept {
+    for (std::uint32_t n = 0; n != most;) {
+      const std::uint32_t slot = ring_.slot(tail_), to_wrap = ring_.capacity() - slot;
+      const std::uint32_t left = most - n < to_wrap ? most - n : to_wrap;
+      const std::uint32_t run = left < kReportInterval ? left : kReportInterval;
+      const std::uint32_t posted = post_run(from + n, slot, run);
+      n += posted;
+      if (posted != run) return n;
+    }
+    return most;
+  }
+  /// Descriptors for frames of one buffer each, without RS; stops before one of several. Returns how many.
+  /// Pre: none of the descriptors wraps.
+  std::uint32_t post_whole(const Packet* from, std::uint32_t slot, std::size_t n) const noexcept {
+    Descriptor* const to = &ring_[slot];
+    std::uint32_t* const ids = ids_ + slot;
+    std::size_t i = 0;
+    if constexpr (Lanes::kCount > 1) {
+      if (n >= Lanes::kCount) i = post_lanes(from, to, ids, n);
+    }
+    const std::uint64_t stride = pool_->stride(), base = pool_->bus(0).value();
+    POLLUX_UNROLL
+    for (; i < n; ++i) {
+      const std::uint64_t packet = one_by_one(from)[i].word1(), length = packet >> 32;
+      if (length > 0xFFFF) break;  // flags lie above it
+      const auto id = static_cast<std::uint32_t>(packet);
+      const Le64 words[2] = {base + id * stride, (Format::kWhole + length) | Format::more_lengths(length)};
+      __builtin_memcpy(to + i, words, sizeof words);
+      ids[i] = id;
+    }
+    for (std::size_t k = 0; k < i; ++k) POLLUX_ASSERT(is_possible(from[k], Format::kMinFrame), "no such frame");
+    return static_cast<std::uint32_t>(i);
+  }
+
+  /// As post_whole, whole groups of packets: all there are, or none if one of these packets has a flag.
+  std::size_t post_lanes(const Packet* from, Descriptor* to, std::uint32_t* ids, std::size_t n) const noexcept
+    requires(Lanes::kCount > 1)
+  {
+    constexpr std::uint64_t kFlags = std::uint64_t{0xFFFF} << 48;
+    const auto scale = Lanes::pairs(pool_->stride(), 1), word1_bits = Lanes::pairs(0, ~std::uint64_t{0});
+    const auto first = Lanes::pairs(pool_->bus(0).value(), Format::kWhole);
+    auto all = Lanes::pairs(0, 0);
+    std::size_t i = 0;
+    for (; i + Lanes::kCount <= n; i += Lanes::kCount) {
+      const auto packets = Lanes::load(from + i);
+      all |= packets;
+      const auto values = Lanes::multiply(Lanes::split_word1(packets), scale);  // place, length
+      Lanes::store(to + i, (values + first) | Format::more_lengths(values & word1_bits));
+      Lanes::store_low_halves(ids + i, packets);
+    }
+    // Nobody has seen these descriptors yet: where there are flags, they are written again one by one.
+    return Lanes::all_zero(all & Lanes::pairs(0, kFlags)) ? i : 0;
+  }
+
+  /// The packets [first, most) of the burst, some of them parts of frames, as far as they are whole frames; returns
+  /// where that ends. Pre: `first` begins a frame.
+  [[gnu::noinline, gnu::cold]] std::uint32_t post_parts(PacketBurst& burst, std::uint32_t first,
+                                                        std::uint32_t most) noexcept {
+    std::uint32_t n = most;
+    while (n > first && burst[n - 1].more()) --n;  // a frame of several buffers goes whole or not at all
+    bool begins = true;
+    for (std::uint32_t i = first; i < n; ++i) {
+      const Packet& p = burst[i];
+      POLLUX_ASSERT(is_possible(p, 1), "no such frame");
+      const bool report = !p.more() && (i + 1 == n || tail_ + 1 - grouped_ >= kReportInterval);
+      ring_[tail_] = Format::given({.buffer = pool_->bus(p.id),
+                                    .length = p.length,
+                                    .frame = begins ? frame_bytes(burst, i) : 0,
+                                    .end_of_frame = !p.more(),
+                                    .report = report});
+      ids_[ring_.slot(tail_++)] = p.id;
+      if (report) end_group();
+      begins = !p.more();
+    }
+    return n;
+  }
+
+  /// The descriptor before tail has RS: here a group ends, if it has become large enough.
+  void end_group() noexcept {
+    if (tail_ - grouped_ >= kReportInterval) group_end_[ring_.slot(newest_group_++)] = grouped_ = tail_;
+  }
 
   /// Length of the frame that begins at packet i [bytes]. Pre: its end is in the burst.
   std::uint32_t frame_bytes(PacketBurst& burst, std::uint32_t i) const noexcept {
@@ -128,12 +224,13 @@ class TxRing {
 
   DescRing<Descriptor> ring_;
   std::uint32_t* ids_;        ///< buffer number of each slot
-  std::uint32_t* group_end_;  ///< ring of indices: one past each descriptor with RS
+  std::uint32_t* group_end_;  ///< ring of indices: one past the descriptor with RS that ends a group
   BufferStore* pool_;
   Bell bell_;
   std::uint32_t clean_ = 0;      ///< oldest packet not reaped
   std::uint32_t tail_ = 0;       ///< next descriptor to post
   std::uint32_t published_ = 0;  ///< tail_ as the device knows it
+  std::uint32_t grouped_ = 0;    ///< where the newest group ends: [grouped, tail) is one to be
   std::uint32_t oldest_group_ = 0;
   std::uint32_t newest_group_ = 0;
 };
