@@ -77,6 +77,7 @@ struct Trouble : testing::Test {
   void command(std::uint16_t bits, bool on) { set_command(sim->backend().config(), bits, on); }
   [[nodiscard]] std::string check() { return text_of(sim->port().try_check()); }
 
+  sim::Cable cable;  ///< outlives the port that is opened on it
   std::optional<P> sim;
 };
 using Sims = testing::Types<E1000, Ixgbe>;
@@ -184,13 +185,12 @@ TYPED_TEST(Trouble, BusMasteringThatGoesOffIsSaidAndARestartMendsIt) {
 }
 
 TYPED_TEST(Trouble, FramesThatWaitForTheLinkAreSaidAndGoWhenItComes) {
-  sim::Cable cable;
-  this->open(&cable.b());
-  cable.set_link(false);
+  this->open(&this->cable.b());
+  this->cable.set_link(false);
   EXPECT_EQ(this->check(), "all is well") << "nothing waits";
   EXPECT_EQ(this->send(5), 5u);
   expect_text(this->check(), {"cannot send by", "5 descriptors wait for the link", "Network is down"});
-  cable.set_link(true);
+  this->cable.set_link(true);
   (void)this->sim->step();
   EXPECT_EQ(this->check(), "all is well");
 }

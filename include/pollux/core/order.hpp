@@ -61,6 +61,22 @@ inline T load_once(const T& from) noexcept {
 #endif
 }
 
+/// 16 bytes as two words.
+typedef std::uint64_t TwoWords __attribute__((vector_size(16), may_alias));
+
+/// One load of 16 bytes that a device may write at any time. Pre: aligned to 16; such a load is one access on every x86
+/// CPU with AVX [intel sdm 9.1.1, amd apm 7.3.2]; elsewhere it may be torn between the words.
+inline TwoWords load_two_once(const void* from) noexcept { return *static_cast<const volatile TwoWords*>(from); }
+
+/// Two words to 16 bytes of memory, by two stores: the compiler would go through a vector register to save one of them.
+inline void store_two(void* to, std::uint64_t word0, std::uint64_t word1) noexcept {
+  typedef std::uint64_t __attribute__((may_alias)) Any;
+  Any* const at = static_cast<Any*>(to);
+  at[0] = word0;
+  asm("" : "+m"(at[0]));
+  at[1] = word1;
+}
+
 /// One store to a device register, after everything released before it.
 inline void store_register(volatile unsigned int* to, unsigned int value) noexcept {
 #if defined(POLLUX_THREAD_SANITIZER)
@@ -71,6 +87,17 @@ inline void store_register(volatile unsigned int* to, unsigned int value) noexce
 }
 
 }  // namespace pollux::dma
+
+namespace pollux {
+
+/// In a loop over a handful of things, of the pointer or counter that it steps: the compiler takes it for unknown, and
+/// does not turn the loop into vector code for thousands, with all its tests around.
+template <class T>
+inline void one_by_one(T& at) noexcept {
+  asm("" : "+r"(at));
+}
+
+}  // namespace pollux
 
 /// Hand-offs with the kernel, through a status word in memory that both sides map (packet rings).
 namespace pollux::shared {

@@ -7,6 +7,7 @@
 
 #include <pollux/core/address.hpp>
 #include <pollux/core/assert.hpp>
+#include <pollux/core/order.hpp>
 
 namespace pollux {
 
@@ -41,7 +42,7 @@ class BufferStore {
     std::size_t i = 0;
     for (; i + kCopied <= n; i += kCopied) __builtin_memcpy(to + i, &ids[i], kCopied * sizeof(std::uint32_t));
     for (; i < n; ++i) {
-      asm("" : "+r"(i));  // a handful: no vector code with tests around it; a call of memcpy costs more than one number
+      one_by_one(i);  // and no call of memcpy, which costs more than one number
       to[i] = ids[i];
     }
     free_count_ += static_cast<std::uint32_t>(n);

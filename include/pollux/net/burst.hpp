@@ -18,37 +18,35 @@ class PacketBurst {
   PacketBurst(const PacketBurst&) = delete;
   PacketBurst& operator=(const PacketBurst&) = delete;
 
-  [[nodiscard]] std::uint32_t size() const noexcept { return end_ - begin_; }
-  [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
+  [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   /// How many more packets fit.
-  [[nodiscard]] std::uint32_t room() const noexcept { return capacity_ - size(); }
+  [[nodiscard]] std::uint32_t room() const noexcept { return capacity_ - size_; }
   [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
   [[nodiscard]] BufferStore& pool() const noexcept { return *pool_; }
 
   [[nodiscard]] Packet& operator[](std::uint32_t i) noexcept {
-    POLLUX_ASSERT(i < size(), "no such packet in the burst");
-    return slots_[begin_ + i];
+    POLLUX_ASSERT(i < size_, "no such packet in the burst");
+    return first_[i];
   }
-  [[nodiscard]] Packet* begin() noexcept { return slots_ + begin_; }
-  [[nodiscard]] Packet* end() noexcept { return slots_ + end_; }
+  [[nodiscard]] Packet* begin() noexcept { return first_; }
+  [[nodiscard]] Packet* end() noexcept { return first_ + size_; }
 
   /// Adds a packet of the same pool; its owner is now the burst. Pre: room() > 0.
   void append(Packet packet) noexcept {
-    POLLUX_ASSERT(room() > 0, "the burst is full");
-    if (end_ == capacity_) [[unlikely]]
-      move_to_front();
-    slots_[end_++] = packet;
+    *back(1) = packet;
+    ++size_;
   }
   /// For ports: room for n packets behind the last one, to be written there and then added by extend(n).
   /// Pre: n <= room().
   [[nodiscard]] Packet* back(std::uint32_t n) noexcept {
     POLLUX_ASSERT(n <= room(), "the burst is full");
-    if (capacity_ - end_ < n) [[unlikely]]
+    if (first_ != slots_ && slots_ + capacity_ - end() < n) [[unlikely]]
       move_to_front();
-    return slots_ + end_;
+    return end();
   }
   /// Adds what was written at back(). Pre: the back(m) before had m >= n.
-  void extend(std::uint32_t n) noexcept { end_ += n; }
+  void extend(std::uint32_t n) noexcept { size_ += n; }
   /// Takes up to n buffers from the pool as packets of `length` bytes, contents undefined; returns how many (fewer
   /// when the pool is short or the burst full). Pre: length fits the pool's buffers.
   std::uint32_t allocate(std::uint32_t n, std::uint16_t length) noexcept {
@@ -61,9 +59,9 @@ class PacketBurst {
   }
   /// The first n packets have a new owner (a device ring); the burst forgets them. Pre: n <= size().
   void forget_front(std::uint32_t n) noexcept {
-    POLLUX_ASSERT(n <= size(), "no such packets in the burst");
-    begin_ += n;
-    if (begin_ == end_) begin_ = end_ = 0;
+    POLLUX_ASSERT(n <= size_, "no such packets in the burst");
+    size_ -= n;
+    first_ = size_ == 0 ? slots_ : first_ + n;
   }
   /// Gives the first n packets back to the pool. Pre: n <= size().
   void drop_front(std::uint32_t n) noexcept {
@@ -71,7 +69,7 @@ class PacketBurst {
     std::uint32_t ids[kChunk];
     for (std::uint32_t done = 0; done < n;) {
       const std::uint32_t part = n - done < kChunk ? n - done : kChunk;
-      for (std::uint32_t i = 0; i < part; ++i) ids[i] = slots_[begin_ + done + i].id;
+      for (std::uint32_t i = 0; i < part; ++i) ids[i] = first_[done + i].id;
       pool_->give({ids, part});
       done += part;
     }
@@ -82,23 +80,22 @@ class PacketBurst {
 
  protected:
   PacketBurst(BufferStore& pool, Packet* slots, std::uint32_t capacity) noexcept
-      : pool_(&pool), slots_(slots), capacity_(capacity) {}
+      : pool_(&pool), slots_(slots), first_(slots), capacity_(capacity) {}
   ~PacketBurst() = default;
 
  private:
   /// Packets taken from the front left room that only lies there.
-  void move_to_front() noexcept {
-    for (std::uint32_t i = 0; i < size(); ++i) slots_[i] = slots_[begin_ + i];
-    end_ = size();
-    begin_ = 0;
+  [[gnu::noinline]] void move_to_front() noexcept {
+    for (std::uint32_t i = 0; i < size_; ++i) slots_[i] = first_[i];
+    first_ = slots_;
   }
 
   static constexpr std::uint32_t kChunk = 64;  ///< ids gathered on the stack per call of the pool
   BufferStore* pool_;
   Packet* slots_;
+  Packet* first_;
   std::uint32_t capacity_;
-  std::uint32_t begin_ = 0;
-  std::uint32_t end_ = 0;
+  std::uint32_t size_ = 0;
 };
 
 /// One owner per burst: returning 32 packets costs one call, not 32 destructors (1.1 to 1.4 ns a packet against 7.7

@@ -8,15 +8,12 @@
 
 namespace pollux {
 
-/// Before a loop over a handful of packets.
+/// Before a loop over packets one by one: where there are lanes, only what they leave over.
+#if defined(__AVX2__)
+#define POLLUX_UNROLL
+#else
 #define POLLUX_UNROLL _Pragma("GCC unroll 4")
-
-/// In such a loop: the compiler does not turn it into vector code for thousands, with all its tests around.
-template <class T>
-inline T* one_by_one(T* at) noexcept {
-  asm("" : "+r"(at));
-  return at;
-}
+#endif
 
 /// How many descriptors a ring looks at or writes in one go is chosen by the target of the translation unit: ring code
 /// is compiled into the caller's loop, so it is for the machine that the loop is compiled for (-march=native,
@@ -61,16 +58,16 @@ struct VectorLanes {
   static Words pairs(std::uint64_t word0, std::uint64_t word1) noexcept { return repeat(Pair{word0, word1}); }
 
   /// N descriptors that a device may write, each by one load of 16 bytes, the last first: where one is seen done, those
-  /// before it are seen as they are afterwards. Pre: aligned to 16 bytes; such a load is one access on every CPU with
-  /// AVX [intel sdm 9.1.1, amd apm 7.3.2].
+  /// before it are seen as they are afterwards. Pre: aligned to 16 bytes.
   static Words load_last_first(const void* from) noexcept {
-    const volatile Pair* const at = static_cast<const volatile Pair*>(from);
+    const Pair* const at = static_cast<const Pair*>(from);
     if constexpr (N == 4) {
-      const Pair d = at[3], c = at[2], b = at[1], a = at[0];
+      const Pair d = dma::load_two_once(at + 3), c = dma::load_two_once(at + 2), b = dma::load_two_once(at + 1),
+                 a = dma::load_two_once(at);
       const auto low = __builtin_shufflevector(a, b, 0, 1, 2, 3), high = __builtin_shufflevector(c, d, 0, 1, 2, 3);
       return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
     } else {
-      const Pair b = at[1], a = at[0];
+      const Pair b = dma::load_two_once(at + 1), a = dma::load_two_once(at);
       return __builtin_shufflevector(a, b, 0, 1, 2, 3);
     }
   }
@@ -160,7 +157,7 @@ struct VectorLanes {
   using Ints = typename detail::VectorTypes<N>::Ints;
   using Halves = typename detail::VectorTypes<N>::Halves;
   using Longs = typename detail::VectorTypes<N>::Longs;
-  typedef std::uint64_t Pair __attribute__((vector_size(16), may_alias));
+  using Pair = dma::TwoWords;
 
   /// The pair N times. (GCC 12 makes a detour through memory for a shuffle to a longer vector.)
   static Words repeat(Pair pair) noexcept {

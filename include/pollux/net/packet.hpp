@@ -7,6 +7,8 @@
 #include <span>
 #include <type_traits>
 
+#include <pollux/core/order.hpp>
+
 namespace pollux {
 
 struct Packet {
@@ -21,8 +23,7 @@ struct Packet {
   /// Makes a packet of two words: stores of its members one by one cost as much as all else that is done for a received
   /// frame. `word1`: as below.
   static void make(Packet* at, std::byte* data, std::uint64_t word1) noexcept {
-    const Words words{reinterpret_cast<std::uintptr_t>(data), word1};
-    __builtin_memcpy(static_cast<void*>(at), &words, sizeof words);
+    dma::store_two(at, reinterpret_cast<std::uintptr_t>(data), word1);
   }
   /// Number, length and flags as one word: id in bits 31:0, length in 47:32, flags in 63:48.
   [[nodiscard]] std::uint64_t word1() const noexcept { return std::bit_cast<Words>(*this).word1; }

@@ -151,7 +151,7 @@ class RxRing {
   /// Plain frames of n descriptors, none of which wraps. Returns how many there are before any other descriptor. State
   /// is in locals: packets may lie anywhere for all the compiler knows, so it would load members anew after each.
   std::uint32_t harvest_run(Packet* to, std::uint32_t slot, std::size_t n) noexcept {
-    const Descriptor* const from = &ring_[slot];
+    const Descriptor* from = &ring_[slot];
     const std::uint32_t* const ids = ids_ + slot;
     std::byte* const base = pool_->data(0);
     const std::uint64_t stride = pool_->stride(), most_bytes = pool_->buffer_bytes();
@@ -163,24 +163,25 @@ class RxRing {
       }
     }
     POLLUX_UNROLL
-    for (; i != n; ++i) {
-      const Descriptor& descriptor = one_by_one(from)[i];
-      const std::uint64_t word1 = Format::word1(descriptor);
+    for (from += i; i != n; ++i, ++from) {
+      one_by_one(from);
+      const std::uint64_t word1 = Format::word1(*from);
       // Length less 1 above, flags less those wanted below; exchanged, all of it is in range or is not.
-      const std::uint64_t left = (word1 & (kLength | Format::kMask1)) - kShortest;
-      if ((left << 32 | left >> 32) >= most_bytes) [[unlikely]] {
+      std::uint64_t length = (word1 & (kLength | Format::kMask1)) - kShortest;
+      length = length << 32 | length >> 32;
+      if (length >= most_bytes) [[unlikely]] {
         unusual_ = Format::done(word1);
         break;
       }
       if constexpr (Format::kMask0 != 0) {
         dma::acquire();  // DD was seen: the other word may be read now
-        if ((Format::word0(descriptor) & Format::kMask0) != 0) [[unlikely]] {
+        if ((Format::word0(*from) & Format::kMask0) != 0) [[unlikely]] {
           unusual_ = true;
           break;
         }
       }
       const std::uint64_t id = ids[i];
-      Packet::make(to + i, base + id * stride, id | (word1 & kLength));
+      Packet::make(to + i, base + id * stride, id | (length + 1) << 32);
     }
     return static_cast<std::uint32_t>(i);
   }
@@ -236,7 +237,7 @@ class RxRing {
   /// Gives n free buffers to the descriptors from tail on. Pre: there are as many, and none of the descriptors wraps.
   void give_device(std::uint32_t n) noexcept {
     BufferStore& pool = *pool_;
-    const std::uint32_t* const ids = pool.take_in_place(n);
+    const std::uint32_t* ids = pool.take_in_place(n);
     const std::uint32_t slot = ring_.slot(tail_);
     Descriptor* const to = &ring_[slot];
     std::uint32_t* const shadow = ids_ + slot;
@@ -251,10 +252,10 @@ class RxRing {
     const BusAddr base = pool.bus(0);
     const std::uint64_t stride = pool.stride();
     POLLUX_UNROLL
-    for (; i < n; ++i) {
-      const std::uint32_t id = one_by_one(ids)[i];
-      to[i] = Format::given(base + id * stride);
-      shadow[i] = id;
+    for (ids += i; i < n; ++i, ++ids) {
+      one_by_one(ids);
+      to[i] = Format::given(base + *ids * stride);
+      shadow[i] = *ids;
     }
     tail_ += n;
   }

@@ -36,7 +36,12 @@ class TxRing {
 
   /// Pre: `shadow` holds 2 * ring.capacity() entries; both live as long as this. The device's head and tail are 0.
   TxRing(DescRing<Descriptor> ring, std::uint32_t* shadow, BufferStore& pool, Bell bell) noexcept
-      : ring_(ring), ids_(shadow), group_end_(shadow + ring.capacity()), pool_(&pool), bell_(bell) {}
+      : ring_(ring),
+        ids_(shadow),
+        group_end_(shadow + ring.capacity()),
+        pool_(&pool),
+        bell_(bell),
+        quarter_(ring.capacity() / 4) {}
 
   /// Writes descriptors for packets from the front of `burst`, whole frames only, as far as the ring has room; not yet
   /// visible to the device. Returns how many packets it took. Pre: packets of 1 byte to the pool's buffer size, frames
@@ -82,7 +87,7 @@ class TxRing {
   /// much dearer than its neighbours.
   std::uint32_t tx_burst(PacketBurst& burst, bool now) noexcept {
     POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
-    if (in_use() > ring_.capacity() / 4) reap(burst.size());
+    if (in_use() > quarter_) reap(burst.size());
     const std::uint32_t n = post(burst);
     if (now) publish();
     return n;
@@ -139,13 +144,14 @@ class TxRing {
       if (n >= Lanes::kCount) i = post_lanes(from, to, ids, n);
     }
     const std::uint64_t stride = pool_->stride(), base = pool_->bus(0).value();
+    const Packet* next = from + i;
     POLLUX_UNROLL
-    for (; i < n; ++i) {
-      const std::uint64_t packet = one_by_one(from)[i].word1(), length = packet >> 32;
+    for (; i < n; ++i, ++next) {
+      one_by_one(next);
+      const std::uint64_t packet = next->word1(), length = packet >> 32;
       if (length > 0xFFFF) break;  // flags lie above it
       const auto id = static_cast<std::uint32_t>(packet);
-      const Le64 words[2] = {base + id * stride, (Format::kWhole + length) | Format::more_lengths(length)};
-      __builtin_memcpy(to + i, words, sizeof words);
+      dma::store_two(to + i, base + id * stride, (Format::kWhole + length) | Format::more_lengths(length));
       ids[i] = id;
     }
     for (std::size_t k = 0; k < i; ++k) POLLUX_ASSERT(is_possible(from[k], Format::kMinFrame), "no such frame");
@@ -227,6 +233,7 @@ class TxRing {
   std::uint32_t* group_end_;  ///< ring of indices: one past the descriptor with RS that ends a group
   BufferStore* pool_;
   Bell bell_;
+  std::uint32_t quarter_;        ///< of the ring; with more in use, it is looked what has been sent
   std::uint32_t clean_ = 0;      ///< oldest packet not reaped
   std::uint32_t tail_ = 0;       ///< next descriptor to post
   std::uint32_t published_ = 0;  ///< tail_ as the device knows it
