@@ -25,7 +25,7 @@ FAST = os.environ.get("POLLUX_LAB_FAST") == "1"
 FULL = os.environ.get("POLLUX_LAB_FULL") == "1"
 sys.path.insert(0, HERE)
 
-from pollux_lab import cache, cpio, kernel, kernel_build, mirror, qemu, recipe, settings, spec  # noqa: E402
+from pollux_lab import cache, cpio, kernel, kernel_build, mirror, module_build, qemu, recipe, settings, spec  # noqa: E402
 from pollux_lab.say import LabError, UsageError  # noqa: E402
 
 
@@ -76,6 +76,8 @@ class CommandLine(unittest.TestCase):
         self.assertIn("cannot be shared evenly", self.refused("run", "--cpus", "3", "--numa", "2", "--", "true"))
         self.assertIn("takes no PROGRAM", self.refused("shell", "--", "true"))
         self.assertIn("takes no PROGRAM", self.refused("kernel", "--", "true"))
+        self.assertIn("invalid choice: 'e1000e'", self.refused("module", "e1000e"))
+        self.assertIn("is not one of Debian's", self.refused("run", "--with-module", "igb_uio", "--kernel", "lab", "--", "true"))
         self.assertIn("COMMAND", self.refused())
 
     def test_help_has_examples(self):
@@ -307,8 +309,27 @@ class Builds(unittest.TestCase):
                 thread.join(20)
         self.assertEqual((len(built), self.names()), (1, ["kernel-1"]))
 
-    def test_clean_removes_kernels_too(self):
+    def test_modules_of_the_kernels_there_are_stay(self):
+        """The root's kernels are now 6.12.2 and 7.1; before it was 6.12.1."""
+        built = []
+
+        def builder(_root, _name, release, directory, _log):
+            return mock.Mock(build=lambda: (os.mkdir(directory), built.append(release)))
+
+        name = next(iter(recipe.MODULES))
+        old = os.path.basename(cache.module_path(name, "6.12.1"))
+        os.mkdir(f"{self.cache}/{old}")
+        kernels = [kernel.Kernel("image", release, None) for release in ("6.12.2", "7.1")]
+        with mock.patch.object(kernel, "installed", lambda root: kernels), \
+                mock.patch.multiple(module_build, ModuleBuilder=builder, check_host=lambda directory: None):
+            for release in ("7.1", "6.12.2", "7.1"):
+                cache.ensure_module("root", name, release)
+        self.assertEqual(built, ["7.1", "6.12.2"])
+        self.assertEqual(self.names(), sorted(os.path.basename(cache.module_path(name, of.release)) for of in kernels))
+
+    def test_clean_removes_kernels_and_modules_too(self):
         self.build("kernel-1", lambda directory: None)
+        self.build("module-1", lambda directory: None)
         os.mkdir(f"{self.cache}/building-kernel")
         cache.clean()
         self.assertEqual(self.names(), [])
@@ -594,6 +615,22 @@ class Machine(MachineTest):
                 process.terminate()
                 process.wait()
                 os.close(ours)
+
+
+@unittest.skipUnless(FULL, "POLLUX_LAB_FULL=1 (tests/run --full): modules are built first")
+class ModuleMachine(MachineTest):
+    def test_module_is_loaded_on_both_kernels_and_modprobe_knows_it(self):
+        for wanted in ("6.12", "7"):
+            with self.subTest(wanted):
+                printed = self.script("""
+                    cat /sys/module/igb_uio/parameters/intr_mode
+                    modprobe -r igb_uio
+                    test ! -e /sys/module/igb_uio
+                    modprobe igb_uio intr_mode=msix
+                    cat /sys/module/igb_uio/parameters/intr_mode
+                    test -e /sys/bus/pci/drivers/igb_uio""",
+                                      ["--with-module", "igb_uio", "--append", "igb_uio.intr_mode=legacy", "--kernel", wanted])
+                self.assertEqual(printed.split(), ["legacy", "msix"])
 
 
 @unittest.skipUnless(FULL, "POLLUX_LAB_FULL=1 (tests/run --full): the lab's own kernel takes minutes to build")

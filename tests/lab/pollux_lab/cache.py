@@ -1,4 +1,4 @@
-"""The cache: one root and one kernel of the lab's own, each named by its recipe and built once under a lock."""
+"""The cache: one root, one kernel of the lab's own, modules: each named by its recipe and built once under a lock."""
 
 import contextlib
 import fcntl
@@ -6,8 +6,10 @@ import os
 import shutil
 import time
 
-from . import kernel, kernel_build, recipe, root as root_build
+from . import kernel, kernel_build, module_build, recipe, root as root_build
 from .say import LabError, say
+
+KINDS = ("root", "kernel", "module")
 
 
 def directory():
@@ -21,6 +23,10 @@ def root_path():
 def kernel_path(root):
     """Of the lab's own kernel: a newer root, thus a newer source, makes a new one."""
     return os.path.join(directory(), f"kernel-{recipe.kernel_digest(kernel.installed(root)[-1].release)}")
+
+
+def module_path(name, release):
+    return os.path.join(directory(), f"module-{recipe.module_digest(name, release)}")
 
 
 @contextlib.contextmanager
@@ -65,12 +71,29 @@ def ensure_kernel(root, force=False):
     return final
 
 
+def ensure_module(root, name, release, force=False):
+    """The files that add module `name` to those of the root's kernel `release`, built now if they are not there yet."""
+    final = module_path(name, release)
+    others = [module_path(other, of.release) for other in recipe.MODULES for of in kernel.installed(root)]
+    if force or not os.path.isdir(final):
+        module_build.check_host(directory())
+        with locked("build-module", fcntl.LOCK_EX, waiting="another lab is building a module; waiting for it"):
+            if force or not os.path.isdir(final):
+                build(final, "building-module", "needs 3 GB for a minute or two, then 10 MB",
+                      lambda temporary, log: module_build.ModuleBuilder(root, name, release, temporary, log), others)
+    return final
+
+
 def root_in_use():
     return in_use(ensure_root())
 
 
 def kernel_in_use(root):
     return in_use(ensure_kernel(root))
+
+
+def module_in_use(root, name, release):
+    return in_use(ensure_module(root, name, release))
 
 
 @contextlib.contextmanager
@@ -82,8 +105,9 @@ def in_use(path):
         yield path
 
 
-def build(final, temporary, effort, builder):
-    """Makes `final` in one step from what `builder(temporary, log)` has built; removes its predecessors."""
+def build(final, temporary, effort, builder, others=()):
+    """Makes `final` in one step from what `builder(temporary, log)` has built; removes its predecessors, that is all of
+    its kind that are not among `others`."""
     temporary = os.path.join(directory(), temporary)
     log_path = f"{temporary.replace('building', 'build')}.log"
     begun = time.monotonic()
@@ -99,20 +123,21 @@ def build(final, temporary, effort, builder):
         remove(final)
         os.rename(temporary, final)
     kind = os.path.basename(final).partition("-")[0]
+    kept = [os.path.basename(path) for path in (final, *others)]
     for name in built(kind):
-        if name != os.path.basename(final):
+        if name not in kept:
             remove_built(name)
     say(f"{kind} built in {time.monotonic() - begun:.0f} s")
 
 
 def built(kind):
-    """The names of the finished roots ("root") or kernels ("kernel") in the cache."""
+    """The names of what is finished in the cache, of one of KINDS."""
     names = os.listdir(directory()) if os.path.isdir(directory()) else []
     return sorted(name for name in names if name.startswith(f"{kind}-") and "." not in name)
 
 
 def remove_built(name):
-    """Removes one root or kernel, unless a lab is running from it."""
+    """Removes one root, kernel or module, unless a lab is running from it."""
     path = os.path.join(directory(), name)
     try:
         with locked(name, fcntl.LOCK_EX):
@@ -137,12 +162,12 @@ def remove(path):
 
 def clean():
     """Removes everything the lab has cached."""
-    for name in built("root") + built("kernel"):
+    for name in [name for kind in KINDS for name in built(kind)]:
         remove_built(name)
-    locks = ("build", "build-kernel")
+    locks = ("build", "build-kernel", "build-module")
     with contextlib.ExitStack() as held:
         for name in locks:
             held.enter_context(locked(name, fcntl.LOCK_EX, waiting="a build is running; waiting for it"))
         for name in os.listdir(directory()):
-            if not name.startswith(("root-", "kernel-")) and name not in [f"{lock}.lock" for lock in locks]:
+            if not name.startswith(tuple(f"{kind}-" for kind in KINDS)) and name not in [f"{lock}.lock" for lock in locks]:
                 remove(os.path.join(directory(), name))

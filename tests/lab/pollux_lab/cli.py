@@ -11,7 +11,7 @@ import tempfile
 import termios
 import tty
 
-from . import accel, cache, kernel, qemu, root as root_builder, spec
+from . import accel, cache, kernel, qemu, recipe, root as root_builder, spec
 from .say import EXIT_SIGNAL, Interrupted, LabError, UsageError, complain, interrupt_on, say
 from .session import Session
 from .settings import settings
@@ -24,12 +24,14 @@ EXAMPLES = """\
 examples:
   lab build                                     fetch and build everything once (needs root)
   lab kernel                                    build the lab's own kernel once (needs root)
+  lab module igb_uio --kernel 7                 build a module that Debian has as source only, once (needs root)
   lab run -- uname -a                           a program of this machine, in the guest
   lab run --nic e1000e -- ./build/my-driver     POLLUX_NIC0 names the card's address
   lab run --nic igb --nic igb --wire 0-1 --pcap out.pcap -- ./build/echo-test
   lab shell --nic e1000e,mac=52:54:00:aa:bb:cc --kernel 7
   lab run --nic e1000 -- chroot /lab lspci -nn  the tools of the lab's own Debian
   lab run --kernel lab --no-iommu --nic e1000e -- ./build/my-driver    VFIO without IOMMU
+  lab run --with-module igb_uio --append igb_uio.intr_mode=msi --no-iommu --nic e1000e -- ./build/my-driver
   lab run --mem 4096 --append "hugepagesz=1G hugepages=1" --numa 2 -- grep -r . /sys/kernel/mm/hugepages
 """
 
@@ -39,6 +41,8 @@ nic: MODEL[,mac=..][,hotplug=on][,property=value]...   models: e1000 e1000e igb 
   where `labctl unplug N` in the guest can remove it.
 kernel: 6.12 and 7 are Debian's. `lab` is built from Debian's newest source (`lab kernel --help`): it
   has what those lack, iommufd with /dev/vfio/devices and VFIO without IOMMU.
+with-module: one of `lab module --help`, for Debian's kernels; built when it is not there yet, loaded when the guest
+  starts. Its parameters go on the kernel's command line: --append igb_uio.intr_mode=legacy.
 wire: A-B[,backend=dgram|hub]   joins two cards. dgram (default) holds frames back while the
   other card has no room; hub drops them, as a real receiver does.
 in the guest: this machine's files (copy on write; not /run, /dev/shm), /lab (the lab's own
@@ -54,6 +58,11 @@ pollux_lab/kernel.config and nothing else, built in a copy of the lab's root; so
 two CPUs, once. It has what Debian's kernels lack: IOMMUFD with VFIO's character devices
 (/dev/iommu, /dev/vfio/devices/vfioN) and VFIO without IOMMU (/dev/vfio/noiommu-N). Built anew
 when kernel.config or the lab's newest Debian kernel changes. Prints the path of its image.
+"""
+
+MODULE_NOTES = f"""\
+A kernel module that Debian has as source only, for `--with-module`: {", ".join(recipe.MODULES)}. Built for one of Debian's
+kernels with that kernel's headers, in a copy of the lab's root; a minute, once. Prints the directory that has it.
 """
 
 
@@ -121,6 +130,11 @@ def build_parser():
     own = commands.add_parser("kernel", help="build the lab's own kernel now, print its path", description=KERNEL_NOTES,
                               formatter_class=argparse.RawDescriptionHelpFormatter)
     own.add_argument("--force", action="store_true", help="build even if it is there")
+    module = commands.add_parser("module", help="build a module that Debian's kernels lack now", description=MODULE_NOTES,
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.add_argument("name", choices=recipe.MODULES, metavar="NAME", help=" or ".join(recipe.MODULES))
+    module.add_argument("--kernel", default="6.12", metavar="VERSION", help="6.12 (default) or 7")
+    module.add_argument("--force", action="store_true", help="build even if it is there")
     commands.add_parser("status", help="what is cached, which versions, does KVM work")
     commands.add_parser("clean", help="remove everything the lab has cached")
     return parser
@@ -134,6 +148,7 @@ def add_machine_options(parser):
     add("--pcap", action=AddPcap, metavar="FILE", help="record the frames of the --wire just before")
     add("--kernel", default="6.12", metavar="VERSION|PATH", help="6.12 (default), 7, lab (the lab's own), or a bzImage")
     add("--modules", metavar="DIR", help="the modules of --kernel PATH: DIR has modules.dep")
+    add("--with-module", choices=recipe.MODULES, metavar="NAME", help=f"load {' or '.join(recipe.MODULES)}, which `lab module` builds")
     add("--cpus", type=positive(int), default=2, metavar="N", help="default 2")
     add("--mem", type=positive(int), default=2048, metavar="MIB", help="default 2048")
     add("--numa", type=positive(int), default=1, metavar="N", help="NUMA nodes that share cpus and memory evenly, default 1")
@@ -164,6 +179,9 @@ def parse(arguments):
         raise UsageError(f"lab {options.command} takes no PROGRAM")
     if options.command in ("run", "shell"):
         spec.check(options.nics, options.wires)
+        if options.with_module and (options.kernel == kernel.OWN or os.path.sep in options.kernel):
+            raise UsageError(f"--with-module {options.with_module}: --kernel {options.kernel} is not one of Debian's",
+                             "there are no headers to build it with; use --kernel 6.12 or --kernel 7")
         if options.cpus % options.numa or options.mem % options.numa:
             raise UsageError(f"--numa {options.numa}: {options.cpus} cpus and {options.mem} MiB cannot be shared evenly",
                              "choose --cpus and --mem that are multiples of --numa")
@@ -215,6 +233,8 @@ def run_machine(options):
         own = held.enter_context(cache.kernel_in_use(root)) if options.kernel == kernel.OWN else None
         directory = held.enter_context(tempfile.TemporaryDirectory(prefix="pollux-lab-"))
         chosen = kernel.choose(root, options.kernel, options.modules, own)
+        if options.with_module:
+            chosen.added = held.enter_context(cache.module_in_use(root, options.with_module, chosen.release))
         accelerator = accel.choose(root, options.accel)
         say(f"{summary(options, chosen, accelerator)}; booting")
         session = Session(directory, options, options.nics)
@@ -260,14 +280,25 @@ def own_kernel(options):
     return 0
 
 
+def module(options):
+    with cache.root_in_use() as root:
+        release = kernel.choose_installed(root, options.kernel).release
+        print(cache.ensure_module(root, options.name, release, options.force))
+    return 0
+
+
 def status(_options):
     root = cache.root_path()
-    print(f"cache   {cache.directory()}: {', '.join(cache.built('root') + cache.built('kernel')) or 'empty'}")
+    print(f"cache   {cache.directory()}: {', '.join(name for kind in cache.KINDS for name in cache.built(kind)) or 'empty'}")
     if not os.path.isdir(root):
         print(f"root    {os.path.basename(root)} is not built: lab build")
         return 0
     print(f"kernels {', '.join(found.release for found in kernel.installed(root))}")
-    print(f"own     {own_kernel_version(cache.kernel_path(root))}")
+    print(f"own     {built_version(cache.kernel_path(root), 'lab kernel')}")
+    for name in recipe.MODULES:
+        for found in kernel.installed(root):
+            version = built_version(cache.module_path(name, found.release), f"lab module {name} --kernel {found.release}")
+            print(f"module  {name} for {found.release}: {version}")
     versions = package_versions(root, ("qemu-system-x86", "dpdk"))
     print(f"qemu    {versions.get('qemu-system-x86')}")
     print(f"dpdk    {versions.get('dpdk')}")
@@ -275,12 +306,12 @@ def status(_options):
     return 0
 
 
-def own_kernel_version(path):
+def built_version(path, command):
     try:
         with open(f"{path}/version", encoding="utf-8") as file:
             return f"{os.path.basename(path)}, of {file.read().strip()}"
     except FileNotFoundError:
-        return f"{os.path.basename(path)} is not built: lab kernel"
+        return f"{os.path.basename(path)} is not built: {command}"
 
 
 def package_versions(root, names):
@@ -301,7 +332,7 @@ def clean(_options):
     return 0
 
 
-COMMANDS = {"run": run, "shell": shell, "build": build, "kernel": own_kernel, "status": status, "clean": clean}
+COMMANDS = {"run": run, "shell": shell, "build": build, "kernel": own_kernel, "module": module, "status": status, "clean": clean}
 
 
 def main(arguments):

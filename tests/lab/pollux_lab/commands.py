@@ -87,6 +87,19 @@ class Commands:
         return lines
 
 
+class CopyOfRoot(Commands):
+    """The commands of a build that works in `directory`/root, a copy of the lab's root."""
+
+    def __init__(self, lab_root, directory, log):
+        super().__init__(f"{directory}/root", log)
+        self.lab_root = lab_root
+        self.directory = directory
+
+    def copy_root(self):
+        os.mkdir(self.directory, 0o755)
+        self.command(["cp", "-a", "--reflink=auto", self.lab_root, self.root])
+
+
 class CommandFailed(LabError):
     """One command of the build failed; carries the end of what it printed."""
 

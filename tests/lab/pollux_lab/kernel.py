@@ -19,12 +19,14 @@ OWN_IMAGE = "bzImage"
 
 
 class Kernel:
-    """A bootable image, its release name (`uname -r`), and its modules (None: all built in)."""
+    """A bootable image, its release name (`uname -r`), its modules (None: all built in), and what is `added` to them: a
+    directory that lies over theirs in the guest."""
 
     def __init__(self, image, release, modules):
         self.image = image
         self.release = release
         self.modules = modules
+        self.added = None
 
 
 def installed(root):
@@ -50,6 +52,10 @@ def choose(root, wanted, modules=None, own=None):
         return from_path(os.path.join(own, OWN_IMAGE), None)
     if os.path.sep in wanted:
         return from_path(os.path.abspath(wanted), modules)
+    return choose_installed(root, wanted)
+
+
+def choose_installed(root, wanted):
     kernels = installed(root)
     for kernel in reversed(kernels):
         if (kernel.release + ".").startswith((wanted + ".", wanted + "+", wanted + "-")):

@@ -4,7 +4,7 @@ import os
 import re
 
 from . import kernel, recipe
-from .commands import Commands, check_rights
+from .commands import CopyOfRoot, check_rights
 from .say import LabError, say
 
 NEEDED_BYTES = 5 << 30
@@ -17,13 +17,8 @@ def check_host(directory):
     check_rights(directory, "kernel", "kernel", NEEDED_BYTES)
 
 
-class KernelBuilder(Commands):
+class KernelBuilder(CopyOfRoot):
     """Makes `directory` with the image, config, version and lib/modules/RELEASE; works in `directory`/root meanwhile."""
-
-    def __init__(self, lab_root, directory, log):
-        super().__init__(f"{directory}/root", log)
-        self.lab_root = lab_root
-        self.directory = directory
 
     def build(self):
         self.step("copy of the lab's root", self.copy_root)
@@ -34,10 +29,6 @@ class KernelBuilder(Commands):
         self.step("configuration", self.configure)
         self.step("kernel and modules", self.compile)
         self.step("installing", self.collect)
-
-    def copy_root(self):
-        os.mkdir(self.directory, 0o755)
-        self.command(["cp", "-a", "--reflink=auto", self.lab_root, self.root])
 
     def unpack_source(self):
         package, version = newest_source(self.chroot(["apt-cache", "madison", recipe.KERNEL_SOURCE]))

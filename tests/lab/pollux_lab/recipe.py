@@ -1,4 +1,4 @@
-"""What the cached root and the lab's own kernel are made of. Change it, and the next use builds it anew."""
+"""What the cached root, the lab's own kernel and its modules are made of. Change it, and the next use builds it anew."""
 
 import hashlib
 import json
@@ -43,6 +43,13 @@ KERNEL_CONFIG = os.path.join(os.path.dirname(__file__), "kernel.config")
 # Raise when the steps in kernel_build.py change what they produce.
 KERNEL_REVISION = 1
 
+# Modules that Debian has as source only: name and package in SUITE; the tools that build them beside the kernel's headers.
+MODULES = {"igb_uio": "dpdk-kmods-dkms"}
+MODULE_TOOLS = ["gcc", "libc6-dev", "make"]
+
+# Raise when the steps in module_build.py change what they produce.
+MODULE_REVISION = 1
+
 
 def digest():
     """The name of the root this recipe makes."""
@@ -54,6 +61,11 @@ def kernel_digest(newest):
     with open(KERNEL_CONFIG, encoding="utf-8") as file:
         settings = [line for line in file.read().splitlines() if "CONFIG_" in line]
     return name_of([newest, KERNEL_SOURCE, KERNEL_TOOLS, settings, KERNEL_REVISION])
+
+
+def module_digest(name, release):
+    """The name of a module for the kernel `release` of the root."""
+    return name_of([name, release, MODULES[name], SUITE, MODULE_TOOLS, MODULE_REVISION])
 
 
 def name_of(content):

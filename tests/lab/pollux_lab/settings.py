@@ -9,8 +9,10 @@ def settings(root, kernel, options, nics, program, terminal=None):
     values = {
         "lab_root": root,
         "modules": kernel.modules or "",
+        "added_modules": kernel.added or "",
         "rw_mounts": "\n".join(f"{tag} {path}" for tag, path in rw_mounts(options.rw)),
         "drivers": "" if options.no_driver else " ".join(sorted({nic.driver for nic in nics})),
+        "with_module": options.with_module or "",
         "nics": " ".join(nic.place for nic in nics),
         "program_path": os.environ.get("PATH", os.defpath) + ":/run/lab/bin",
         "cwd": os.getcwd(),
