@@ -83,6 +83,17 @@ TEST_F(NoVfio, SysfsAnAbsentBarIsSaid) {
   EXPECT_TRUE(contains(error.what(), "BAR 3 is absent"));
 }
 
+TEST_F(NoVfio, SysfsABarOfPortsIsSaid) {
+  std::string image = read_file(sys.device(kBdf) / "config");
+  image[0x18] = 1;  // BAR 2
+  write_file(sys.device(kBdf) / "config", image);
+  write_file(sys.device(kBdf) / "resource2", "");  // mmap of nothing fails like that of ports on Linux 7
+  SysfsDevice device(domain, bdf, sys.sysfs());
+  const Error error = error_of([&] { (void)device.bar(2); });
+  EXPECT_EQ(error.code().value(), EINVAL);
+  EXPECT_TRUE(contains(error.what(), "I/O ports"));
+}
+
 TEST_F(NoVfio, SysfsRefusesADeviceThatAnotherProcessUses) {
   SysfsDevice device(domain, bdf, sys.sysfs());
   const Error error = error_of([&] { SysfsDevice second(domain, bdf, sys.sysfs()); });

@@ -104,10 +104,10 @@ inline reg::Bar<reg::Mmio> SysfsFunction::bar(unsigned number) {
     if (!mapped) {
       Failure why = mapped.failure();
       if (why.code == EPERM) why.remedy = "the kernel is locked down (Secure Boot): use VFIO";
-      // Such a file can be read and written, but has no mmap.
-      if (why.code == ENODEV)
-        why.remedy = "the BAR is of I/O ports: use reg::FilePortIo or reg::PortIo (reg/port_io.hpp)";
       if (why.code == EINVAL) why.remedy = "a kernel driver holds the BAR (CONFIG_IO_STRICT_DEVMEM): unbind it";
+      // Such a file can be read and written; mmap fails with ENODEV, on Linux 7 with EINVAL.
+      if ((config().read32(pci_config::kBar0 + 4 * number) & pci_config::kBarPorts) != 0)
+        why.remedy = "the BAR is of I/O ports: use reg::FilePortIo or reg::PortIo (reg/port_io.hpp)";
       raise(std::move(why));
     }
     window = std::move(mapped).value();

@@ -26,7 +26,8 @@ concept ConfigSpace = requires(const C& config, std::uint32_t offset, std::uint1
 
 namespace pci_config {
 inline constexpr std::uint32_t kCommand = 0x04, kStatus = 0x06, kCapabilityPointer = 0x34,
-                               kInterruptPin = 0x3D;  // [PCI 3.0 6.1]
+                               kInterruptPin = 0x3D;              // [PCI 3.0 6.1]
+inline constexpr std::uint32_t kBar0 = 0x10, kBarPorts = 1 << 0;  // BAR i is 4i further [PCI 3.0 6.2.5.1]
 inline constexpr std::uint16_t kCommandMemory = 1 << 1, kCommandBusMaster = 1 << 2, kCommandIntxDisable = 1 << 10;
 inline constexpr std::uint16_t kStatusCapabilities = 1 << 4;
 }  // namespace pci_config
