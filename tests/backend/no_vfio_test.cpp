@@ -231,6 +231,20 @@ TEST_F(NoVfio, UioGenericUnmasksThroughCommand) {
   EXPECT_EQ(command() & kMemory, kMemory);
 }
 
+TEST_F(NoVfio, UioWithoutMessagesHasTheLineThatTheDeviceHas) {
+  bind_uio("igb_uio");
+  UioDevice device(domain, bdf, sys.sysfs(), dev_path());
+  EXPECT_EQ(device.irq_counts().intx, 1u);
+  write_file(sys.device(kBdf) / "msi_irqs/24", "msix\n");
+  EXPECT_EQ(device.irq_counts().msix, 1u);
+  EXPECT_EQ(device.irq_counts().intx, 0u);
+  write_file(sys.device(kBdf) / "msi_irqs/24", "msi\n");
+  EXPECT_EQ(device.irq_counts().msi, 1u);
+  fs::remove_all(sys.device(kBdf) / "msi_irqs");
+  device.config().write8(pci_config::kInterruptPin, 0);
+  EXPECT_EQ(device.irq_counts().intx, 0u);
+}
+
 TEST_F(NoVfio, UioGenericHasOneIntxAndNothingElse) {
   bind_uio();
   UioDevice device(domain, bdf, sys.sysfs(), dev_path());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The contract of PollModePort on two emulated 82574s of the lab's guest, NIC 0 - NIC 1, through the backend that
-// POLLUX_BACKEND names (vfio, vfio-cdev, vfio-noiommu, uio, sysfs; without: vfio): polling, and waiting for interrupts
-// of each kind that the backend can deliver.
+// POLLUX_BACKEND names (vfio, vfio-cdev, vfio-noiommu, uio, sysfs; without: vfio; uio: the driver that
+// POLLUX_LAB_DRIVER names): polling, and waiting for interrupts of each kind that the backend can deliver.
 #include "../contract/contract.hpp"
 #include "../contract/waiting.hpp"
 
@@ -24,7 +24,7 @@ std::string backend() {
 class Binding : public ::testing::Environment {
  public:
   void SetUp() override {
-    const std::string driver = backend().starts_with("vfio") ? "vfio-pci" : backend() == "uio" ? "uio_pci_generic" : "";
+    const std::string driver = backend().starts_with("vfio") ? "vfio-pci" : backend() == "uio" ? lab::uio_driver() : "";
     if (backend() == "vfio-noiommu") {
       ASSERT_EQ(::system("modprobe vfio; echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode"), 0);
     }

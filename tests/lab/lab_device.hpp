@@ -25,6 +25,12 @@ inline pollux::Bdf nic(unsigned n) {
   return pollux::Bdf::parse(bdf);
 }
 
+/// The kernel driver of the uio backend: uio_pci_generic, or what POLLUX_LAB_DRIVER names.
+inline std::string uio_driver() {
+  const char* asked = ::getenv("POLLUX_LAB_DRIVER");
+  return asked != nullptr ? asked : "uio_pci_generic";
+}
+
 /// The kernel's interface of NIC n, up.
 inline std::string interface_up(unsigned n) {
   const auto info = pollux::PciSysfs{}.info(nic(n));

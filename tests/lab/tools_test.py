@@ -3,7 +3,7 @@
 """pollux-devbind and pollux-doctor in the lab's guest: a real kernel's drivers, VFIO groups, unplugging, kill -9.
 
 NIC 0 and NIC 1 (hotplug=on) are 82574s; two more share an IOMMU group behind a conventional bridge (tests/run puts them
-there). With POLLUX_LAB_NO_IOMMU only the cases of a machine without IOMMU.
+there). With POLLUX_LAB_NO_IOMMU only the cases of a machine without IOMMU, and of igb_uio where that is loaded.
 """
 import contextlib
 import fcntl
@@ -494,11 +494,50 @@ class NoIommuMode(Devbind):
         self.assertEqual(self.ALLOWED.read_text().strip(), "N")
 
 
+class IgbUio(Devbind):
+    """On a machine without IOMMU that has the module: lab run --with-module igb_uio."""
+
+    def test_round_trip(self):
+        name = interface(nic(0))
+        self.assertIn("/dev/uio0", self.done("bind", name, "--driver", "igb_uio").stdout)
+        self.assertEqual((driver(nic(0)), override(nic(0))), ("igb_uio", "igb_uio"))
+        self.assertRegex(self.done("status").stdout, rf"(?m)^{nic(0)}.* drv=igb_uio unused=e1000e")
+        self.assertIn("bound to igb_uio", doctor("--device", nic(0)).stdout)
+        self.done("bind", nic(0), "--driver", "uio_pci_generic")
+        self.done("bind", nic(0), "--driver", "igb_uio")
+        self.done("unbind", nic(0))
+        self.assertEqual((driver(nic(0)), override(nic(0))), (None, "(null)"))
+        self.assertIn(name, self.done("restore", nic(0)).stdout)
+        self.assertEqual((driver(nic(0)), override(nic(0)), interface(nic(0))), ("e1000e", "(null)", name))
+
+    def test_what_dry_run_prints_does_the_same(self):
+        for command, wanted in ((("bind", nic(0), "--driver", "igb_uio", "--gid", NOBODY), "igb_uio"),
+                                (("restore", nic(0)), "e1000e")):
+            script = self.done(*command, "--dry-run").stdout
+            result = run("sh", "-ec", script)
+            self.assertEqual((result.returncode, result.stderr), (0, ""), script)
+            self.assertEqual(driver(nic(0)), wanted, script)
+            if wanted == "igb_uio":
+                self.assertEqual(os.stat("/dev/uio0").st_gid, NOBODY)
+
+    def test_the_module_is_loaded(self):
+        run("modprobe", "-r", "igb_uio")
+        self.assertFalse((PCI / "drivers" / "igb_uio").exists())
+        self.done("bind", nic(0), "--driver", "igb_uio")
+
+    def test_the_process_that_uses_it_is_named(self):
+        self.done("bind", nic(0), "--driver", "igb_uio")
+        with open("/dev/uio0", "r+b", 0):
+            self.refused("restore", nic(0), parts=(f"process {os.getpid()}", "--force"))
+
+
 def load_tests(loader, _tests, _pattern):
     cases = (Bind, Refusals, InUse, Groups, Doctor, Broken)
     if os.environ.get("POLLUX_LAB_NO_IOMMU"):
         run("modprobe", "vfio-pci")
         cases = (NoIommuMode,) if NoIommuMode.ALLOWED.exists() else (NoIommu,)
+        if (PCI / "drivers" / "igb_uio").exists():
+            cases = (IgbUio,)
     return unittest.TestSuite(loader.loadTestsFromTestCase(c) for c in cases)
 
 

@@ -71,7 +71,7 @@ class UioInterrupt final : public Interrupt {
  private:
   bool try_write_command(std::uint16_t command) noexcept { return config_.try_write16(pci_config::kCommand, command); }
   [[nodiscard]] Failure gone(const char* where) const {
-    return {.code = errno, .operation = "unmask INTx of", .object = config_.name(), .where = where, .remedy = {}};
+    return {.code = errno, .operation = "unmask the interrupt of", .object = config_.name(), .where = where, .remedy = {}};
   }
   int uio_;
   FdConfigSpace config_;
@@ -83,6 +83,7 @@ class UioInterrupt final : public Interrupt {
 }  // namespace detail
 
 /// Mind that uio_pci_generic forbids bus mastering whenever any process closes /dev/uioN, even while we have it open.
+/// igb_uio does so when the last one closes it.
 class UioDevice final : public detail::SysfsFunction {
  public:
   /// `domain`: a PhysicalDomain. Errors: raises, naming the cause and what mends it: no such device, another driver, an
@@ -90,7 +91,8 @@ class UioDevice final : public detail::SysfsFunction {
   UioDevice(DmaDomain& domain, Bdf bdf, const PciSysfs& sysfs = PciSysfs{}, const std::string& dev = "/dev");
 
   [[nodiscard]] std::string backend_name() const override { return text::cat("UIO (", *info().driver, ")"); }
-  /// One, whatever kind the UIO driver took: uio_pci_generic INTx; igb_uio MSI-X, MSI or INTx (its intr_mode).
+  /// One, whatever kind the UIO driver took: uio_pci_generic INTx; igb_uio MSI-X, MSI or INTx, as its intr_mode says
+  /// (without: MSI-X, of which drivers here use two and more).
   [[nodiscard]] IrqCounts irq_counts() const override;
   [[nodiscard]] std::vector<std::unique_ptr<Interrupt>> open_interrupts(IrqKind kind, unsigned n) override;
   /// What the UIO driver tells of the device. uio_pci_generic leaves BARs out; `bar` takes all from sysfs.
@@ -128,6 +130,7 @@ inline UioDevice::UioDevice(DmaDomain& domain, const PciFunctionInfo& function, 
     raise(std::move(why));
   }
   uio_ = std::move(fd).value();
+  disable_bus_master();  // igb_uio allows it when it is opened first
 }
 
 inline UioDevice::Node UioDevice::node_of(const PciSysfs& sysfs, Bdf bdf) {
@@ -159,16 +162,13 @@ inline std::vector<UioMap> UioDevice::regions(const std::string& directory, cons
 }
 
 inline IrqCounts UioDevice::irq_counts() const {
-  if (generic()) {
-    const std::uint8_t pin = config().read8(pci_config::kInterruptPin);
-    return {.intx = pin >= 1 && pin <= 4 ? 1u : 0u, .msi = 0, .msix = 0};
-  }
   for (const std::string& irq : PciSysfs::names_in(path() + "/msi_irqs")) {
     auto kind = file::try_read(path() + "/msi_irqs/" + irq);
     if (kind && text::trim(kind.value()) == "msix") return {.intx = 0, .msi = 0, .msix = 1};
     return {.intx = 0, .msi = 1, .msix = 0};
   }
-  return {.intx = 1, .msi = 0, .msix = 0};
+  const std::uint8_t pin = config().read8(pci_config::kInterruptPin);
+  return {.intx = pin >= 1 && pin <= 4 ? 1u : 0u, .msi = 0, .msix = 0};
 }
 
 inline std::vector<std::unique_ptr<Interrupt>> UioDevice::open_interrupts(IrqKind kind, unsigned n) {
