@@ -71,7 +71,8 @@ class UioInterrupt final : public Interrupt {
  private:
   bool try_write_command(std::uint16_t command) noexcept { return config_.try_write16(pci_config::kCommand, command); }
   [[nodiscard]] Failure gone(const char* where) const {
-    return {.code = errno, .operation = "unmask the interrupt of", .object = config_.name(), .where = where, .remedy = {}};
+    return {
+        .code = errno, .operation = "unmask the interrupt of", .object = config_.name(), .where = where, .remedy = {}};
   }
   int uio_;
   FdConfigSpace config_;
