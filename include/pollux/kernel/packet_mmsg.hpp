@@ -97,27 +97,14 @@ inline std::uint32_t PacketMmsg::rx_burst(PacketBurst& burst) noexcept {
 }
 
 inline std::uint32_t PacketMmsg::tx_burst(PacketBurst& burst) noexcept {
-  POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
-  std::uint32_t n = 0;
-  for (bool asked_again = false; n < burst.size();) {
+  return send_all(burst, [&](std::uint32_t n) noexcept {
     const std::uint32_t left = burst.size() - n;
     const std::uint32_t batch = left < kBatch ? left : kBatch;
     for (std::uint32_t i = 0; i < batch; ++i) {
       messages_->tx_parts[i] = {.iov_base = burst[n + i].data, .iov_len = burst[n + i].length};
     }
-    const int sent = sys::sendmmsg(fd(), messages_->tx.data(), batch, 0);
-    if (sent > 0) {  // fewer than the batch: the next call tells why
-      for (int i = 0; i < sent; ++i, ++n) stats_.tx_bytes += burst[n].length;
-      stats_.tx_packets += static_cast<std::uint32_t>(sent);
-      continue;
-    }
-    if (passes(errno)) break;
-    if (may_be_stale(errno) && !std::exchange(asked_again, true)) continue;
-    ++n;
-    ++stats_.tx_errors;
-  }
-  burst.drop_front(n);
-  return n;
+    return sys::sendmmsg(fd(), messages_->tx.data(), batch, 0);
+  });
 }
 
 }  // namespace pollux

@@ -78,6 +78,28 @@ class PacketPort {
   /// Puts received bytes that lie in buffer `id` into the burst, with `tag` if there is one. Pre: length <= room().
   void deliver(PacketBurst& burst, std::uint32_t id, std::size_t length, std::optional<VlanTag> tag) noexcept;
 
+  /// tx_burst of ports without a ring: `send(n)` offers the kernel packets from the n-th on by one system call and
+  /// returns how many it took, or less than 1 and says why in errno. Fewer than were offered: the next call tells why.
+  template <class Send>
+  std::uint32_t send_all(PacketBurst& burst, Send send) noexcept {
+    POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
+    std::uint32_t n = 0;
+    for (bool asked_again = false; n < burst.size();) {
+      const int sent = send(n);
+      if (sent > 0) {
+        for (int i = 0; i < sent; ++i, ++n) stats_.tx_bytes += burst[n].length;
+        stats_.tx_packets += static_cast<std::uint32_t>(sent);
+        continue;
+      }
+      if (passes(errno)) break;
+      if (may_be_stale(errno) && !std::exchange(asked_again, true)) continue;
+      ++n;
+      ++stats_.tx_errors;
+    }
+    burst.drop_front(n);
+    return n;
+  }
+
   /// These pass, and the frame may be sent again; all others (EMSGSIZE, EINVAL, ENETDOWN, ENXIO) would meet it again.
   [[nodiscard]] static bool passes(int error) noexcept { return error == EAGAIN || error == ENOBUFS || error == EINTR; }
   /// A socket tells once that its interface was down, even when that is up again: ask a second time.

@@ -69,24 +69,10 @@ inline std::uint32_t PacketSocket::rx_burst(PacketBurst& burst) noexcept {
 }
 
 inline std::uint32_t PacketSocket::tx_burst(PacketBurst& burst) noexcept {
-  POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
-  std::uint32_t n = 0;
-  for (bool asked_again = false; n < burst.size();) {
+  return send_all(burst, [&](std::uint32_t n) noexcept {
     const Packet& packet = burst[n];
-    const ssize_t sent = sys::send(fd(), packet.data, packet.length, 0);
-    if (sent == packet.length) {
-      ++n;
-      ++stats_.tx_packets;
-      stats_.tx_bytes += packet.length;
-      continue;
-    }
-    if (passes(errno)) break;
-    if (may_be_stale(errno) && !std::exchange(asked_again, true)) continue;
-    ++n;
-    ++stats_.tx_errors;
-  }
-  burst.drop_front(n);
-  return n;
+    return sys::send(fd(), packet.data, packet.length, 0) == packet.length ? 1 : 0;
+  });
 }
 
 }  // namespace pollux

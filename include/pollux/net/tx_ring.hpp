@@ -26,9 +26,9 @@ struct TxPart {
 /// and `kMaxBuffers` per frame. Bell: `ring(tail)`. Lanes: how many descriptors are written in one go.
 ///
 /// The descriptors [clean, tail) hold packets whose buffers are not reaped yet; at most capacity - 1 of them. RS is set
-/// on the last descriptor of every tx_burst and on every 32nd between, so no packet stays in the ring for ever because
-/// transmission stopped; completions are looked at in groups of at least 32 packets, or all there is. Threads: one. No
-/// call makes a system call, allocates, blocks or reads a register.
+/// on the last descriptor of every tx_burst and at least on every 32nd between, so no packet stays in the ring for ever
+/// because transmission stopped; completions are looked at in groups of at least 32 packets, or all there is. Threads:
+/// one. No call makes a system call, allocates, blocks or reads a register.
 template <class Format, class Bell, class Lanes = TargetLanes>
 class TxRing {
  public:
