@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What both drivers say of a device that does not answer, or does not reach memory, and how they go on afterwards.
+#include "../messages.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -15,18 +17,10 @@
 namespace {
 
 using namespace pollux;
+using messages::error_of;
+using messages::expect_text;
 
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) { return error.what(); }
-  return "no error";
-}
 std::string text_of(Result<Done>&& result) { return result ? "all is well" : result.failure().text(); }
-void expect_text(const std::string& text, const std::vector<std::string>& parts) {
-  for (const std::string& part : parts) EXPECT_NE(text.find(part), text.npos) << "'" << part << "' is not in: " << text;
-}
 
 struct E1000 : Sim82574 {
   static void lose_tx_ring(const auto& bar) {

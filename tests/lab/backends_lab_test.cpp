@@ -16,10 +16,13 @@
 #include <pollux/open_port.hpp>
 #include <pollux/reg/port_io.hpp>
 
+#include "../messages.hpp"
 #include "lab_device.hpp"
 
 using namespace pollux;
 using namespace pollux::literals;
+using messages::error_of;
+using messages::expect_text;
 
 namespace {
 
@@ -80,20 +83,8 @@ class Binding : public ::testing::Environment {
 };
 const auto* const kBinding = ::testing::AddGlobalTestEnvironment(new Binding);
 
-/// The text of the Error that `f` raises.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) { return error.what(); }
-  return "no error";
-}
 std::string error_of_opening(const std::string& what) {
   return error_of([&] { (void)open_device(what); });
-}
-void expect_text(const std::string& text, const std::vector<std::string>& parts) {
-  for (const std::string& part : parts) EXPECT_NE(text.find(part), text.npos) << "'" << part << "' is not in: " << text;
-  std::printf("  %s\n", text.c_str());
 }
 /// Does what a message says: the commands behind `label`.
 void follow(const std::string& message, const std::string& label) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The e1000 driver through VFIO on an emulated 82574, in the lab's guest: NIC 0 - kernel's NIC 1, NIC 2 - NIC 3.
+#include "../messages.hpp"
 #include "lab_device.hpp"
 
 #include <fstream>
@@ -10,6 +11,8 @@
 
 using namespace pollux;
 using namespace pollux::literals;
+using messages::error_of;
+using messages::expect_text;
 
 namespace {
 
@@ -34,18 +37,6 @@ class Binding : public ::testing::Environment {
   std::vector<std::pair<unsigned, std::optional<std::string>>> former_;
 };
 const auto* const kBinding = ::testing::AddGlobalTestEnvironment(new Binding);
-
-/// The text of the Error that `f` raises.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) { return error.what(); }
-  return "no error";
-}
-void expect_text(const std::string& text, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) EXPECT_NE(text.find(part), text.npos) << "'" << part << "' is not in: " << text;
-}
 
 TEST(Bind, to_a_driver_that_is_not_loaded_says_how_to_load_it_and_leaves_the_old_one) {
   const Bdf bdf = lab::nic(kKernels);

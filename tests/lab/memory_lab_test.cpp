@@ -13,7 +13,10 @@
 #include <pollux/dma/region.hpp>
 #include <pollux/pci/sysfs.hpp>
 
+#include "../messages.hpp"
+
 using namespace pollux;
+using messages::expect_text;
 
 namespace {
 
@@ -53,10 +56,6 @@ std::string numa_line(const std::byte* at) {
     if (std::stoull(line, nullptr, 16) == reinterpret_cast<std::uintptr_t>(at)) return line;
   }
   return "none";
-}
-void expect_text(const std::string& text, const std::vector<std::string>& parts) {
-  for (const std::string& part : parts) EXPECT_NE(text.find(part), text.npos) << "'" << part << "' is not in: " << text;
-  std::printf("  %s\n", text.c_str());
 }
 /// Does what a message says: the command behind `label`.
 void follow(const std::string& message, const std::string& label) {
