@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 #include <pollux/net/pcap.hpp>
+#include <pollux/visit_port.hpp>
 #include <random>
 
 #include "cases.hpp"

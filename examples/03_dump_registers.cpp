@@ -2,8 +2,8 @@
 // Brings a NIC up and prints its registers, field by field, as the driver declares them: 03_dump_registers [--dev SPEC]
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
-#include <pollux/open_port.hpp>
 #include <pollux/reg/dump.hpp>
+#include <pollux/visit_port.hpp>
 
 namespace {
 

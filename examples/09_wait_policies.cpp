@@ -14,6 +14,7 @@
 #include <fmt/core.h>
 #include <pollux/irq/rx_waiter.hpp>
 #include <pollux/open_port.hpp>
+#include <pollux/visit_port.hpp>
 
 using namespace pollux::literals;
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <pollux/open_port.hpp>
+#include <pollux/visit_port.hpp>
 
 namespace {
 

@@ -13,6 +13,7 @@
 
 #include <pollux/backend/open.hpp>
 #include <pollux/e1000/port.hpp>
+#include <pollux/irq/policy.hpp>
 #include <pollux/open_port.hpp>
 #include <pollux/reg/port_io.hpp>
 
