@@ -24,7 +24,8 @@ struct Pass {
 
 /// What it gives back.
 struct Outcome {
-  explicit Outcome(std::size_t samples) : send(samples), receive(samples) {}
+  explicit Outcome(std::size_t samples, bool with_moments = false)
+      : send(samples, with_moments), receive(samples, with_moments) {}
   Samples send;     ///< a tx call [ticks per packet]; forward: the whole receive-swap-send
   Samples receive;  ///< an rx call that returned packets [ticks per packet]; ping-pong: the round trip
   Verdict verdict;
@@ -85,16 +86,17 @@ void cyclic(P& port, const Pass& pass, Shared&, Outcome& out) noexcept {
   const std::uint64_t begin = pollux::Tsc::now();
   std::uint64_t next = begin;
   for (std::uint64_t cycle = 0; cycle < pass.count; ++cycle) {
+    const std::uint64_t moment = pollux::Tsc::now() - begin;
     pollux::Burst<32> in(port.pool());
     const std::uint64_t rx = timed([&] { port.rx_burst(in); });
-    if (!in.empty()) out.receive.record(rx / in.size());
+    if (!in.empty()) out.receive.record(rx / in.size(), moment);
     for (const pollux::Packet& packet : in) checker.check(packet);
 
     pollux::Burst<1> frame(port.pool());
     fill(frame, *pass.stream, sent, 1);
     std::uint32_t taken = 0;
     const std::uint64_t tx = timed([&] { taken = port.tx_burst(frame); });
-    if (taken == 1) out.send.record(tx);
+    if (taken == 1) out.send.record(tx, moment);
     sent += taken;
 
     next += pass.period;

@@ -5,13 +5,16 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <ctime>
 #include <optional>
 #include <pollux/net/pcap.hpp>
 #include <pollux/visit_port.hpp>
 #include <random>
 
 #include "cases.hpp"
+#include "document.hpp"
 #include "private_network.hpp"
+#include "report.hpp"
 #include "results.hpp"
 #include "threads.hpp"
 
@@ -27,7 +30,10 @@ struct Options {
   std::uint32_t cyclic_bytes = 1200;
   std::vector<std::uint32_t> sizes{64, 512, 1518};
   std::vector<std::uint32_t> bursts{1, 32};
-  std::string pcap, json;
+  std::string pcap, json, report;
+  std::string from;                      ///< a run of before instead of measuring
+  std::vector<std::string> with_inline;  ///< files of the drivers alone
+  std::string command;                   ///< the whole command line
   unsigned repeat = 3;
   bool prove = false, mixed = false, count_syscalls = true;
   int cpu = -1, peer_cpu = -1, fifo = 0;
@@ -152,7 +158,7 @@ class Comparison {
     if (!peer_spec_.empty())
       peer.emplace(peer_spec_, role, stream, count, open_options(cable_ ? &cable_->b() : nullptr), options_.peer_cpu);
     Shared& shared = peer ? peer->shared() : alone;
-    Outcome out(static_cast<std::size_t>(std::min(count, kMostSamples)));
+    Outcome out(static_cast<std::size_t>(std::min(count, kMostSamples)), key.case_name == "cyclic");
     const Pass plan{.stream = &stream,
                     .count = count,
                     .burst = key.burst,
@@ -248,7 +254,61 @@ double timing_overhead_ns(double tsc_hz) {
   return static_cast<double>(ticks[500]) * 1e9 / tsc_hz;
 }
 
+/// Seconds of UTC, ISO 8601.
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  char text[32];
+  std::tm parts{};
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&now, &parts));
+  return text;
+}
+
+/// The command line as a shell would take it.
+std::string shell_words(int argc, char** argv) {
+  std::string out;
+  for (int i = 0; i < argc; ++i) {
+    std::string word = argv[i];
+    constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%";
+    if (word.empty() || word.find_first_not_of(kPlain) != word.npos) {
+      for (std::size_t at = 0; (at = word.find('\'', at)) != word.npos; at += 4) word.replace(at, 1, "'\\''");
+      word = "'" + word + "'";
+    }
+    out += (i == 0 ? "" : " ") + word;
+  }
+  return out;
+}
+
+/// The files with the drivers alone, read and checked before anything is measured.
+std::vector<nlohmann::json> read_inline(const Options& options) {
+  std::vector<nlohmann::json> out;
+  for (const std::string& path : options.with_inline) {
+    nlohmann::json nothing{{"results", nlohmann::json::array()}};
+    merge_inline(nothing, out.emplace_back(read_json(path)), path);
+  }
+  return out;
+}
+
+/// Writes what was asked for.
+void write_files(nlohmann::json run, const std::vector<nlohmann::json>& additions, const Options& options) {
+  for (std::size_t i = 0; i < additions.size(); ++i) merge_inline(run, additions[i], options.with_inline[i]);
+  const auto write = [](const std::string& path, const std::string& text) {
+    write_file(path, text);
+    fmt::print("wrote {}\n", path);
+  };
+  if (!options.json.empty()) write(options.json, to_text(run));
+  if (!options.report.empty())
+    write(options.report, html_report(run, options.from.empty() ? "this run" : options.from));
+}
+
 int run(const Options& options) {
+  for (const std::string& path : {options.json, options.report}) {
+    if (!path.empty()) expect_writable(path);
+  }
+  const std::vector<nlohmann::json> additions = read_inline(options);
+  if (!options.from.empty()) {
+    write_files(read_json(options.from), additions, options);
+    return 0;
+  }
   for (const std::string& spec : options.ports) (void)pollux::PortSpec::parse(spec);
   for (const std::string& spec : options.peers) {
     if (!spec.empty()) (void)pollux::PortSpec::parse(spec);
@@ -257,9 +317,11 @@ int run(const Options& options) {
   const double tsc_hz = pollux::Tsc::measure_hz(pollux::Nanos{200'000'000});
   const double timing_ns = timing_overhead_ns(tsc_hz);
   for (const auto& [what, value] : describe_machine(tsc_hz)) fmt::print("{:<16}{}\n", what, value);
-  for (const std::string& line : method(options, timing_ns)) fmt::print("method          {}\n", line);
+  const RunFacts facts{.method = method(options, timing_ns), .command = options.command, .started = utc_now()};
+  for (const std::string& line : facts.method) fmt::print("method          {}\n", line);
   std::fflush(stdout);
-  Results results(1e9 / tsc_hz);
+  constexpr std::size_t kStretches = 240;  // of a port's cycles over time, as many as a chart can show
+  Results results(1e9 / tsc_hz, std::max<std::size_t>(kStretches / options.repeat, 1));
   Comparison comparison(options, tsc_hz, results, counter);
   for (unsigned repetition = 0; repetition < options.repeat; ++repetition) {
     for (std::size_t i = 0; i < options.ports.size(); ++i) {
@@ -267,10 +329,7 @@ int run(const Options& options) {
     }
   }
   fmt::print("{}{}{}", results.histograms(), results.table(), results.verdicts());
-  if (!options.json.empty()) {
-    results.write_json(options.json, method(options, timing_ns));
-    fmt::print("wrote {}\n", options.json);
-  }
+  write_files(to_json(results, facts), additions, options);
   if (results.clean()) return 0;
   fmt::print(stderr, "pollux-bench: frames were lost, repeated or damaged (see above)\n");
   return 1;
@@ -335,7 +394,14 @@ int parse_and_run(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::Range(1u, kMaxBurst));
   app.add_option("--pcap", o.pcap, "also replay the frames of this capture")->check(CLI::ExistingFile);
-  app.add_option("--json", o.json, "write machine, method and results to this file");
+  app.add_option("--json", o.json, "write machine, method, results and distributions to this file");
+  app.add_option("--report", o.report, "write them as one HTML page with tables and charts to this file");
+  app.add_option("--from", o.from, "measure nothing: write --report and --json from a file that --json wrote")
+      ->check(CLI::ExistingFile)
+      ->excludes(app.get_option("--dev"), app.get_option("--port"));
+  app.add_option("--with-inline", o.with_inline,
+                 "add the results of this JSON file, of drivers alone (bench/run --peers); may be given repeatedly")
+      ->check(CLI::ExistingFile);
   app.add_option("--repeat", o.repeat, "repetitions, ports in turn")->capture_default_str()->check(CLI::Range(1, 1000));
   app.add_flag("--prove-zero-syscalls", o.prove,
                "run the measured loops of NIC ports in a thread that the kernel kills "
@@ -346,6 +412,12 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("--fifo", o.fifo, "SCHED_FIFO priority of the measured thread")->check(CLI::Range(0, 99));
   CLI11_PARSE(app, argc, argv);
   std::erase(o.cases, "none");
+  o.command = shell_words(argc, argv);
+  if (!o.from.empty()) {
+    if (!o.report.empty() || !o.json.empty()) return run(o);
+    fmt::print(stderr, "pollux-bench: --from writes nothing without --report FILE.html or --json FILE\n");
+    return 2;
+  }
   if (!dev.empty()) compare_with_kernel(dev, o);
   if (o.ports.empty()) {
     fmt::print(stderr, "pollux-bench: nothing to measure; try --dev sim:ixgbe, or --help\n");

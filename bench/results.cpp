@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <pollux/core/file.hpp>
 
 namespace bench {
@@ -46,10 +44,6 @@ std::string Key::title() const {
   return out;
 }
 
-void Histogram::add(const std::vector<double>& sorted_ns) {
-  for (const double ns : sorted_ns) ++bins[std::min(static_cast<std::size_t>(ns / kBinNs), kBins)];
-}
-
 Summary Series::median() const {
   const auto of = [&](double Summary::* figure) {
     std::vector<double> values;
@@ -67,17 +61,23 @@ Summary Series::median() const {
   return out;
 }
 
+double Series::rate() const { return median_of(packets_per_second); }
+
 void Results::add(const Key& key, const std::string& port, const Samples& samples, double packets_per_second) {
   auto it =
       std::find_if(series_.begin(), series_.end(), [&](const Series& s) { return s.key == key && s.port == port; });
   if (it == series_.end()) {
-    series_.push_back({.key = key, .port = port, .repetitions = {}, .packets_per_second = {}, .histogram = {}});
+    series_.push_back(
+        {.key = key, .port = port, .repetitions = {}, .packets_per_second = {}, .histogram = {}, .over_time = {}});
     it = series_.end() - 1;
   }
   const std::vector<double> sorted = samples.sorted_ns(ns_per_tick_);
   it->repetitions.push_back(Summary::of(sorted));
   if (packets_per_second > 0) it->packets_per_second.push_back(packets_per_second);
-  it->histogram.add(sorted);
+  for (const double ns : sorted) it->histogram.add(ns);
+  if (auto buckets = samples.over_time(ns_per_tick_, stretches_); !buckets.empty()) {
+    it->over_time.push_back(std::move(buckets));
+  }
 }
 
 PortFacts& Results::facts(const std::string& port) {
@@ -112,7 +112,7 @@ std::string Results::table() const {
       if (!(s.key == key)) continue;
       const Summary m = s.median();
       if (first == nullptr) base = m, first = &base;
-      const double rate = median_of(s.packets_per_second);
+      const double rate = s.rate();
       const auto ratio = [](double a, double b) { return b > 0 ? fmt::format("{:.3g}x", a / b) : std::string("-"); };
       fmt::format_to(std::back_inserter(out), "  {:<24}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>12}{:>11}{:>11}\n",
                      s.port, duration(m.min), duration(m.average), duration(m.p50), duration(m.p99), duration(m.p999),
@@ -124,19 +124,17 @@ std::string Results::table() const {
 }
 
 std::string Results::histograms() const {
-  constexpr std::size_t kWidth = 60;
+  constexpr std::size_t kWidth = 60, kJoined = LogHistogram::kPerOctave / 4;  // four rows for each doubling of the time
   std::string out;
   for (const Series& s : series_) {
     if (s.key.case_name != "cyclic") continue;
-    fmt::format_to(std::back_inserter(out), "\n{}, {}: samples by half microsecond\n", s.key.title(), s.port);
-    const auto& bins = s.histogram.bins;
-    const std::uint64_t most = std::max<std::uint64_t>(1, *std::max_element(bins.begin(), bins.end()));
-    for (std::size_t i = 0; i < bins.size(); ++i) {
-      if (bins[i] == 0) continue;
-      const std::string bar(std::max<std::size_t>(1, bins[i] * kWidth / most), '#');
-      const double from = static_cast<double>(i) * Histogram::kBinNs / 1e3;
-      fmt::format_to(std::back_inserter(out), "  {:>5.1f}{} us {:>9}  {}\n", from, i + 1 == bins.size() ? "+" : " ",
-                     bins[i], bar);
+    fmt::format_to(std::back_inserter(out), "\n{}, {}: samples by time, empty rows left out\n", s.key.title(), s.port);
+    const auto bins = s.histogram.bins(kJoined);
+    std::uint64_t most = 1;
+    for (const LogHistogram::Bin& bin : bins) most = std::max(most, bin.count);
+    for (const LogHistogram::Bin& bin : bins) {
+      const std::string bar(std::max<std::size_t>(1, bin.count * kWidth / most), '#');
+      fmt::format_to(std::back_inserter(out), "  from {:>9} {:>9}  {}\n", duration(bin.from), bin.count, bar);
     }
   }
   return out;
@@ -159,50 +157,6 @@ std::string Results::verdicts() const {
     if (!f.notes.empty()) fmt::format_to(std::back_inserter(out), "  {:<24}note: {}\n", "", f.notes);
   }
   return out;
-}
-
-void Results::write_json(const std::string& path, const std::vector<std::string>& method) const {
-  using nlohmann::json;
-  json machine, results = json::array(), ports = json::array();
-  for (const auto& [what, value] : describe_machine(1e9 / ns_per_tick_)) machine[what] = value;
-  const auto entry = [&](const Key& key, const std::string& port, const char* metric, const char* unit, double value) {
-    results.push_back({{"case", key.case_name},
-                       {"port", port},
-                       {"direction", key.direction},
-                       {"frame_bytes", key.frame_bytes},
-                       {"burst", key.burst},
-                       {"metric", metric},
-                       {"unit", unit},
-                       {"value", value}});
-  };
-  for (const Series& s : series_) {
-    const Summary m = s.median();
-    for (const auto& [metric, value] :
-         {std::pair{"min", m.min}, std::pair{"average", m.average}, std::pair{"p50", m.p50}, std::pair{"p99", m.p99},
-          std::pair{"p99.9", m.p999}, std::pair{"max", m.max}}) {
-      entry(s.key, s.port, metric, "ns", value);
-    }
-    entry(s.key, s.port, "samples", "1", static_cast<double>(m.count));
-    if (!s.packets_per_second.empty()) entry(s.key, s.port, "rate", "packets/s", median_of(s.packets_per_second));
-  }
-  for (const PortFacts& f : facts_) {
-    const Key whole{.case_name = "all", .direction = "all", .frame_bytes = 0, .burst = 0};
-    for (const auto& [metric, value] : {std::pair{"good", f.verdict.good}, std::pair{"lost", f.verdict.lost},
-                                        std::pair{"repeated", f.verdict.repeated},
-                                        std::pair{"damaged", f.verdict.damaged}, std::pair{"late", f.verdict.late},
-                                        std::pair{"foreign", f.verdict.foreign}, std::pair{"overruns", f.overruns}}) {
-      entry(whole, f.port, metric, "frames", static_cast<double>(value));
-    }
-    if (f.syscalls_per_packet >= 0) entry(whole, f.port, "system_calls", "1/packet", f.syscalls_per_packet);
-    entry(whole, f.port, "proven_without_system_calls", "bool", f.proven_without_syscalls ? 1 : 0);
-    ports.push_back({{"port", f.port}, {"device", f.name}, {"peer", f.peer}, {"notes", f.notes}});
-  }
-  machine["ports"] = ports;
-  std::ofstream file(path);
-  file << json{{"machine", machine}, {"method", method}, {"results", results}}.dump(2) << '\n';
-  if (!file.flush()) {
-    pollux::raise({.code = errno, .operation = "write", .object = path, .where = {}, .remedy = {}});
-  }
 }
 
 std::vector<std::pair<std::string, std::string>> describe_machine(double tsc_hz) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Results: what was measured, by case and port, over repetitions; printed as tables and histograms, written as JSON.
+// Results: what was measured, by case and port, over repetitions; printed as tables and histograms.
 #pragma once
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "frames.hpp"
+#include "log_histogram.hpp"
 #include "samples.hpp"
 
 namespace bench {
@@ -22,22 +23,16 @@ struct Key {
   [[nodiscard]] std::string title() const;
 };
 
-/// Counts in bins of half a microsecond; the last bin holds all beyond.
-struct Histogram {
-  static constexpr double kBinNs = 500;
-  static constexpr std::size_t kBins = 64;
-  std::vector<std::uint64_t> bins = std::vector<std::uint64_t>(kBins + 1);
-  void add(const std::vector<double>& sorted_ns);
-};
-
 /// One port's numbers under one key.
 struct Series {
   Key key;
   std::string port;
-  std::vector<Summary> repetitions;        ///< [ns per packet]
-  std::vector<double> packets_per_second;  ///< where the case has a rate
-  Histogram histogram;
-  [[nodiscard]] Summary median() const;  ///< of each figure over the repetitions
+  std::vector<Summary> repetitions;                ///< [ns per packet]
+  std::vector<double> packets_per_second;          ///< where the case has a rate
+  LogHistogram histogram;                          ///< of all repetitions
+  std::vector<std::vector<TimeBucket>> over_time;  ///< by repetition, where the samples have moments
+  [[nodiscard]] Summary median() const;            ///< of each figure over the repetitions
+  [[nodiscard]] double rate() const;               ///< median over the repetitions [packets/s]; 0: has none
 };
 
 /// Facts about a port that are not times.
@@ -54,7 +49,8 @@ struct PortFacts {
 
 class Results {
  public:
-  explicit Results(double ns_per_tick) : ns_per_tick_(ns_per_tick) {}
+  /// `stretches`: into how many a repetition is cut to show it over time.
+  Results(double ns_per_tick, std::size_t stretches) : ns_per_tick_(ns_per_tick), stretches_(stretches) {}
 
   void add(const Key& key, const std::string& port, const Samples& samples, double packets_per_second = 0);
   PortFacts& facts(const std::string& port);
@@ -64,12 +60,14 @@ class Results {
   [[nodiscard]] std::string table() const;
   [[nodiscard]] std::string histograms() const;
   [[nodiscard]] std::string verdicts() const;
-  /// Errors: raises when the file cannot be written.
-  void write_json(const std::string& path, const std::vector<std::string>& method) const;
+  [[nodiscard]] double ns_per_tick() const noexcept { return ns_per_tick_; }
+  [[nodiscard]] const std::vector<Series>& series() const noexcept { return series_; }
+  [[nodiscard]] const std::vector<PortFacts>& all_facts() const noexcept { return facts_; }
 
  private:
   [[nodiscard]] std::vector<Key> keys() const;
   double ns_per_tick_;
+  std::size_t stretches_;
   std::vector<Series> series_;
   std::vector<PortFacts> facts_;
 };
