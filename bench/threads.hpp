@@ -27,7 +27,7 @@ inline void pin_this_thread(int cpu) {
                    .operation = "pin a thread to",
                    .object = "CPU " + std::to_string(cpu),
                    .where = {},
-                   .remedy = "choose another with --cpu and --peer-cpu"});
+                   .remedy = "choose one that lscpu -e shows as online"});
   }
 }
 inline void use_fifo_scheduling(int priority) {

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The cases of the inline benchmarks, written once: what a driver does in a timed region. Pollux's ports and DPDK's run
+// through the same loops.
+#pragma once
+#include <fmt/format.h>
+
+#include <array>
+#include <bitset>
+#include <concepts>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include <pollux/net/headers.hpp>
+
+#include "stopwatch.hpp"
+
+namespace bench {
+
+constexpr std::uint32_t kBacklog = 256;    ///< frames that wait when a timed region begins
+constexpr std::uint16_t kFrameBytes = 60;  ///< without FCS
+constexpr std::uint32_t kPolls = 64;       ///< in a region of empty_poll
+
+/// A driver on the 82599 model. Frames go round between it and a loopback plug; the model moves only in `settle`.
+/// Burst<N>: up to N packets, iterable; made with pool(); what is left in one when it ends is freed.
+/// queue(): what the loops call.
+template <class R>
+concept Rig = requires(R& rig, typename R::template Burst<32>& burst, typename R::Packet& packet) {
+  typename R::template Burst<1>;
+  requires std::constructible_from<typename R::template Burst<32>, decltype(rig.pool())>;
+  { burst.size() } -> std::convertible_to<std::uint32_t>;
+  { *burst.begin() } -> std::convertible_to<typename R::Packet&>;
+  { rig.allocate(burst, std::uint32_t{}, std::uint16_t{}) } -> std::same_as<std::uint32_t>;
+  // Adds what has arrived, as far as there is room; how many. Sends all that is in the burst.
+  { rig.queue().receive(burst) } noexcept -> std::same_as<std::uint32_t>;
+  { rig.queue().send(burst) } noexcept;
+  { R::data(packet) } -> std::same_as<std::byte*>;
+  { R::length(packet) } -> std::same_as<std::uint32_t>;
+  { rig.settle() };
+};
+
+/// How many frames go round, and how many packets a region is about.
+struct CaseShape {
+  std::uint32_t frames = kBacklog, packets = kBacklog;
+};
+
+inline void expect_frames(std::uint64_t got, std::uint64_t wanted) {
+  if (got == wanted) return;
+  throw std::runtime_error(fmt::format("{} frames went round, {} came back", wanted, got));
+}
+
+/// Receive, exchange addresses, send, until the backlog is through.
+template <Rig R, std::uint32_t kSize>
+struct Forward {
+  static constexpr const char* kName = "forward";
+  static constexpr CaseShape kShape{};
+  static void region(R& rig, Stopwatch& watch) {
+    typename R::template Burst<kSize> burst(rig.pool());
+    const auto queue = rig.queue();
+    std::uint32_t got = 0;
+    watch.begin();
+    while (const std::uint32_t n = queue.receive(burst)) {
+      for (auto& packet : burst) pollux::swap_addresses(R::data(packet));
+      queue.send(burst);
+      got += n;
+    }
+    watch.end();
+    expect_frames(got, kBacklog);
+  }
+};
+
+/// One half of it; the other half, outside the timed region, keeps the frames going round.
+template <Rig R, std::uint32_t kSize, bool kReceive>
+struct OneWay {
+  static constexpr const char* kName = kReceive ? "receive" : "send";
+  static constexpr CaseShape kShape{};
+  static void region(R& rig, Stopwatch& watch) {
+    using Burst = typename R::template Burst<kSize>;
+    std::vector<std::optional<Burst>> bursts(kBacklog / kSize);
+    for (auto& burst : bursts) burst.emplace(rig.pool());
+    const auto queue = rig.queue();
+    if constexpr (kReceive) watch.begin();
+    for (auto& burst : bursts) {
+      // One call, unless the driver gives less than it is asked for.
+      while (queue.receive(*burst) != 0 && burst->size() < kSize) {}
+    }
+    if constexpr (kReceive) watch.end();
+    std::uint64_t got = 0;
+    for (auto& burst : bursts) got += burst->size();
+    expect_frames(got, kBacklog);
+    if constexpr (!kReceive) watch.begin();
+    for (auto& burst : bursts) queue.send(*burst);
+    if constexpr (!kReceive) watch.end();
+  }
+};
+
+/// One frame has come; the driver asks for 32. The whole of receive, exchange, send.
+template <Rig R>
+struct OneArrives {
+  static constexpr const char* kName = "one_arrives";
+  static constexpr CaseShape kShape{.frames = 1, .packets = 1};
+  static void region(R& rig, Stopwatch& watch) {
+    typename R::template Burst<32> burst(rig.pool());
+    const auto queue = rig.queue();
+    watch.begin();
+    const std::uint32_t got = queue.receive(burst);
+    for (auto& packet : burst) pollux::swap_addresses(R::data(packet));
+    queue.send(burst);
+    watch.end();
+    expect_frames(got, 1);
+  }
+};
+
+/// Nothing has come. Per call.
+template <Rig R>
+struct EmptyPoll {
+  static constexpr const char* kName = "empty_poll";
+  static constexpr CaseShape kShape{.frames = 0, .packets = kPolls};
+  static void region(R& rig, Stopwatch& watch) {
+    typename R::template Burst<32> burst(rig.pool());
+    const auto queue = rig.queue();
+    watch.begin();
+    for (std::uint32_t i = 0; i < kPolls; ++i) queue.receive(burst);
+    watch.end();
+    expect_frames(burst.size(), 0);
+  }
+};
+
+// ---- Frames -------------------------------------------------------------------------------------------------------
+
+constexpr pollux::MacAddress kOneEnd{{2, 0, 0, 0, 0, 1}}, kOtherEnd{{2, 0, 0, 0, 0, 2}};
+constexpr std::size_t kNumberAt = sizeof(pollux::EthernetHeader);  ///< where a frame has its number, 2 bytes
+
+/// Lets `frames` numbered frames go round. Pre: at most kBacklog.
+template <Rig R>
+void put_frames(R& rig, std::uint32_t frames) {
+  typename R::template Burst<kBacklog> burst(rig.pool());
+  expect_frames(rig.allocate(burst, frames, kFrameBytes), frames);
+  std::uint16_t number = 0;
+  for (auto& packet : burst) {
+    std::byte* const to = R::data(packet);
+    std::memset(to, 0, kFrameBytes);
+    pollux::store_header(to,
+                         pollux::EthernetHeader{.destination = kOneEnd,
+                                                .source = kOtherEnd,
+                                                .type = static_cast<std::uint16_t>(pollux::EtherType::kExperimental)});
+    std::memcpy(to + kNumberAt, &number, sizeof number);
+    ++number;
+  }
+  if (frames != 0) rig.queue().send(burst);
+  rig.settle();
+}
+
+/// Takes every frame round once, whole, and looks at it: its length, addresses, type, and that each number comes once.
+/// Errors: throws with what is wrong.
+template <Rig R>
+void check_frames(R& rig, std::uint32_t frames) {
+  std::bitset<kBacklog> seen;
+  typename R::template Burst<32> burst(rig.pool());
+  while (rig.queue().receive(burst) != 0) {
+    for (auto& packet : burst) {
+      const std::byte* const data = R::data(packet);
+      const auto header = pollux::load_header<pollux::EthernetHeader>(data);
+      const auto is = [&](const pollux::MacAddress& destination, const pollux::MacAddress& source) {
+        return header.destination == destination && header.source == source;
+      };
+      std::uint16_t number = 0;
+      std::memcpy(&number, data + kNumberAt, sizeof number);
+      if (R::length(packet) != kFrameBytes || !(is(kOneEnd, kOtherEnd) || is(kOtherEnd, kOneEnd)) || number >= frames ||
+          seen.test(number)) {
+        throw std::runtime_error(
+            fmt::format("frame {} of {} bytes came back damaged, or twice", number, R::length(packet)));
+      }
+      seen.set(number);
+    }
+    rig.queue().send(burst);
+  }
+  expect_frames(seen.count(), frames);
+  rig.settle();
+}
+
+}  // namespace bench
