@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SimPort: a NIC in software with its driver, ready to use: no root, no hugepages, no virtual machine, no NIC.
 #pragma once
+#include <span>
 #include <string>
 
 #include <pollux/dma/pool.hpp>
@@ -39,6 +40,7 @@ class SimPort {
   using Model = typename Sim::Model;
   using Backend = sim::SimBackend<Model, sim::Doorbells::kShared, SteadyClock>;
   using Port = typename Sim::template Port<Backend>;
+  using RxMetadata = typename Port::RxMetadata;
 
   /// `wire`: where the NIC's frames go and come from, outliving this; without one they come back (a loopback plug).
   SimPort(std::uint32_t buffers, const typename Sim::Config& config, sim::WireEnd* wire = nullptr)
@@ -53,6 +55,9 @@ class SimPort {
   bool step() noexcept { return model_.step(); }
 
   std::uint32_t rx_burst(PacketBurst& burst) noexcept { return port_.rx_burst(burst); }
+  std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept {
+    return port_.rx_burst(burst, meta);
+  }
   std::uint32_t tx_burst(PacketBurst& burst) noexcept { return port_.tx_burst(burst); }
   void commit() noexcept { port_.commit(); }
   std::uint32_t reclaim() noexcept { return port_.reclaim(); }

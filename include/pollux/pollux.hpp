@@ -64,7 +64,9 @@
 #include <pollux/net/lanes.hpp>
 #include <pollux/net/rx_ring.hpp>
 #include <pollux/net/tx_ring.hpp>
+#include <pollux/net/metadata.hpp>
 #include <pollux/net/port.hpp>
+#include <pollux/net/rss.hpp>
 #include <pollux/net/standstill.hpp>
 #include <pollux/net/start_stop.hpp>
 #include <pollux/net/port_waiter.hpp>

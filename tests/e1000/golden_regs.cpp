@@ -255,6 +255,7 @@ constexpr golden::Synonym kSynonyms[] = {
   {"MDIC", "regadd", "REGISTER"}, {"MDIC", "phyadd", "PHY_ADDRESS"}, {"MDIC", "ie", "INTERRUPT"},
   {"PBA", "rxa", "RX"}, {"PBA", "txa", "TX"},
   {"FCTTV", "ttv", "PAUSE_TIME"},
+  {"MRQC", "tcp_ipv4", "TCPv4"}, {"MRQC", "tcp_ipv6_ex", "TCPv6EX"}, {"MRQC", "tcp_ipv6", "TCPv6"},
 };
 // clang-format on
 

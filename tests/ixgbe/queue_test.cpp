@@ -132,7 +132,7 @@ TEST_F(Filters, PromiscuousModeKeepsBroadcast) {
 
 TEST_F(Filters, SpreadTheHashEvenlyOverTheQueues) {
   for (std::uint32_t queues = 1; queues <= 16; ++queues) {
-    set_up_rss(bar, {}, queues);
+    set_up_rss(bar, {}, queues, false);
     for (std::uint32_t i = 0; i < 128; ++i) {
       ASSERT_EQ(window.at[0x5C00 + i / 4 * 4] >> (8 * (i % 4)) & 0xFF, i % queues) << queues << ' ' << i;
     }

@@ -275,6 +275,52 @@ TYPED_TEST(Receive, LeavesChecksumVerdictsToTheApplication) {
   EXPECT_EQ(rig.rx.rejected(), 0u);
 }
 
+/// Plain frames in runs, frames of several buffers, refused ones; bursts and arrays of every size, over many wraps.
+TYPED_TEST(Receive, TellsOfEachPacketWhatTheDeviceWrote) {
+  Rig<TypeParam> rig(64, 32, 400);
+  start(rig);
+  struct Expected {
+    std::uint64_t stamp, word0, word1;
+  };
+  std::deque<Expected> expected;
+  auto random = [engine = std::mt19937(5)]() mutable { return static_cast<std::uint32_t>(engine()); };
+  std::uint32_t stamp = 0, told = 0;
+  const auto complete = [&](std::uint16_t length, std::uint32_t status) {
+    const std::uint32_t info = (++stamp & 0x1FFF) << 4 | (random() & 0xF);  // no bit of the RSC count
+    EXPECT_TRUE(rig.rx_device.complete(length, status, stamp, info));
+    const bool last = (status & kEop) != 0;  // else it says nothing
+    return Expected{stamp, last ? std::uint64_t{0xABAD'CAFE} << 32 | info : 0,
+                    last ? std::uint64_t{length} << 32 | status : 0};
+  };
+  for (int round = 0; round < 4000; ++round) {
+    while (rig.rx_device.owned() > 3 && random() % 16 != 0) {
+      const std::uint32_t status = kDd | kEop | (random() & TypeParam::kChecksums);
+      if (const auto kind = random() % 32; kind == 0) {
+        (void)complete(60, status | kCe);
+      } else {
+        if (kind == 1) expected.push_back(complete(2048, kDd));
+        expected.push_back(complete(60, status));
+      }
+    }
+    std::array<typename std::decay_t<decltype(rig.rx)>::Metadata, 40> meta;
+    const std::uint32_t size = 1 + random() % 40, asked = random() % 41;
+    Burst<40> burst(rig.pool, size);
+    const std::uint32_t n = rig.rx.rx_burst(burst, std::span(meta).first(asked));
+    ASSERT_EQ(n, burst.size());
+    ASSERT_LE(n, std::min(size, asked));
+    for (std::uint32_t i = 0; i < n; ++i, expected.pop_front()) {
+      ASSERT_FALSE(expected.empty());
+      ASSERT_EQ(stamp_of(burst[i]), expected.front().stamp);
+      ASSERT_EQ(meta[i].word0, expected.front().word0);
+      ASSERT_EQ(meta[i].word1, expected.front().word1);
+      EXPECT_EQ(burst[i].more(), expected.front().word1 == 0);
+    }
+    told += n;
+  }
+  EXPECT_GT(told, 20'000u);
+  EXPECT_GT(rig.rx.rejected(), 100u);
+}
+
 TYPED_TEST(Receive, MarksEveryBufferOfAFrameButTheLast) {
   Rig<TypeParam> rig(32, 32, 100);
   start(rig);

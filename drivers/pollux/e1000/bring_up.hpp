@@ -8,6 +8,7 @@
 #include <pollux/e1000/filters.hpp>
 #include <pollux/e1000/regs.hpp>
 #include <pollux/e1000/stats.hpp>
+#include <pollux/net/rss.hpp>
 #include <pollux/reg/wait.hpp>
 
 namespace pollux::e1000 {
@@ -139,6 +140,19 @@ void set_up_rx_ring(reg::Bar<Io> bar, reg::Index queue, const DescRing<RxDescrip
   bar.write(queue, Rdh::head(0));
   bar.write(queue, Rdt::tail(0));
   bar.write(queue, Rxdctl::gran(true) | Rxdctl::wthresh(1));  // write each descriptor back at once
+}
+
+/// Received frames are hashed; all go to queue 0. Cost: 43 MMIO writes. [82574]
+template <reg::RegisterIo Io>
+void set_up_hash(reg::Bar<Io> bar) noexcept {
+  for (std::uint32_t i = 0; i < Rssrk::kCount; ++i) {
+    const std::uint8_t* const byte = kDefaultRssKey.data() + std::size_t{i} * 4;
+    bar.write(reg::Index{i}, Rssrk::bytes.from(std::uint32_t{byte[0]} | std::uint32_t{byte[1]} << 8 |
+                                               std::uint32_t{byte[2]} << 16 | std::uint32_t{byte[3]} << 24));
+  }
+  for (std::uint32_t i = 0; i < Reta::kCount; ++i) bar.write(reg::Index{i}, Reta::queues(0));
+  bar.write(Mrqc::enable(1) | Mrqc::tcp_ipv4(true) | Mrqc::ipv4(true) | Mrqc::tcp_ipv6_ex(true) | Mrqc::ipv6(true) |
+            Mrqc::tcp_ipv6(true));
 }
 
 /// Extended descriptors, frames up to 1522 bytes, FCS stripped, 2 KiB buffers; one write of RCTL. [8254x 14.4]

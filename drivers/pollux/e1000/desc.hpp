@@ -9,6 +9,14 @@
 
 namespace pollux::e1000 {
 
+/// First word of a written-back extended receive descriptor.
+struct RxInfo {
+  using Word = reg::Value<RxInfo>;
+  static constexpr reg::Field<RxInfo, 3, 0> rss_type{};  ///< what was hashed; 0: nothing
+  static constexpr reg::Field<RxInfo, 12, 8> queue{};    ///< where RSS sent it
+  POLLUX_FIELDS(rss_type, queue);
+};
+
 /// Status and error word of a written-back extended receive descriptor.
 struct RxStatus {
   using Word = reg::Value<RxStatus>;
@@ -39,9 +47,9 @@ struct RxLength {
 };
 
 /// Extended receive descriptor. As the driver gives it: buffer address, then zero (DD lies there). As the device
-/// returns it: RSS and checksum word (ignored here), then status and length.
+/// returns it: RxInfo and RSS hash, then status and length.
 struct RxDescriptor {
-  Le64 address;        ///< written back: MRQ and RSS hash
+  Le64 address;        ///< written back: RxInfo in bits 31:0, RSS hash in 63:32
   Le64 status_length;  ///< given: 0; written back: RxStatus in bits 31:0, RxLength in 63:32
 
   static RxDescriptor given(BusAddr buffer) noexcept { return {.address = buffer.value(), .status_length = 0}; }

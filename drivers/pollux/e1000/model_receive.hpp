@@ -159,7 +159,7 @@ inline std::uint32_t Model82574::verdict(ConstBytes frame, const sim::ParsedFram
 
 /// Receive side scaling: the hash, its type, and the queue RETA gives for it.
 inline void Model82574::distribute(ConstBytes frame, const sim::ParsedFrame& p, Stored& out) noexcept {
-  using model::Mrqc, model::RssType;
+  using model::RssType;
   const auto mrqc = value<Mrqc>();
   if (mrqc[Mrqc::enable] != 1) return;
   const bool tcp = p.l4 != 0 && p.protocol == sim::kIpTcp;
@@ -172,14 +172,14 @@ inline void Model82574::distribute(ConstBytes frame, const sim::ParsedFrame& p, 
                                                                     : type;
   }
   if (type == RssType::kNone) return;
-  std::array<std::uint8_t, 4 * model::Rssrk::kCount> key{};
+  std::array<std::uint8_t, 4 * Rssrk::kCount> key{};
   for (std::uint32_t i = 0; i < key.size(); ++i) {
-    key[i] = static_cast<std::uint8_t>(peek(model::Rssrk::offset({i / 4})) >> (8 * (i % 4)));
+    key[i] = static_cast<std::uint8_t>(peek(Rssrk::offset({i / 4})) >> (8 * (i % 4)));
   }
   const bool ports = type == RssType::kTcpIpv4 || type == RssType::kTcpIpv6;
   const std::uint32_t hash = sim::toeplitz(key, sim::rss_input(frame, p, ports));
   const std::uint32_t entry = hash & 0x7F;
-  out.queue = peek(model::Reta::offset({entry / 4})) >> (8 * (entry % 4) + 7) & 1;  // bit 7 of the byte
+  out.queue = peek(Reta::offset({entry / 4})) >> (8 * (entry % 4) + 7) & 1;  // bit 7 of the byte
   out.hash = hash;
   out.mrq = static_cast<std::uint32_t>(type) | out.queue << 8;
 }

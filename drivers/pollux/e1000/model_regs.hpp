@@ -51,17 +51,6 @@ struct Fla : Register<Fla, Access::kReadWrite, Run{.offset = 0x0001C}> {};
 struct Rsrpd : Register<Rsrpd, Access::kReadWrite, Run{.offset = 0x02C00}> {
   static constexpr Field<Rsrpd, 11, 0> size{};  ///< frames up to this size raise SRPD [bytes]; 0: none
 };
-struct Mrqc : Register<Mrqc, Access::kReadWrite, Run{.offset = 0x05818}> {
-  static constexpr Field<Mrqc, 1, 0> enable{};  ///< 1: two queues by RSS
-  static constexpr Field<Mrqc, 16, 16, bool> tcp_ipv4{};
-  static constexpr Field<Mrqc, 17, 17, bool> ipv4{};
-  static constexpr Field<Mrqc, 18, 18, bool> tcp_ipv6_ex{};
-  static constexpr Field<Mrqc, 19, 19, bool> ipv6_ex{};
-  static constexpr Field<Mrqc, 20, 20, bool> ipv6{};
-  static constexpr Field<Mrqc, 21, 21, bool> tcp_ipv6{};
-};
-struct Reta : Register<Reta, Access::kReadWrite, Run{.offset = 0x05C00, .count = 32}> {};
-struct Rssrk : Register<Rssrk, Access::kReadWrite, Run{.offset = 0x05C80, .count = 10}> {};
 struct Swsm : Register<Swsm, Access::kReadWrite, Run{.offset = 0x05B50}> {
   static constexpr Field<Swsm, 0, 0, bool> smbi{};  ///< a read gives the old value and sets it
 };

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,8 @@ struct Config {
   bool promiscuous = false;            ///< receive every frame, not only own-address and broadcast
   Nanos link_deadline = 5_s;           ///< how long start() waits for the link; 0: it does not wait
   DoorbellPolicy doorbell = DoorbellPolicy::kEachBurst;
+  bool rss_hash = false;    ///< RxMetadata::rss_hash, of IP addresses and TCP ports
+  bool strip_vlan = false;  ///< the tag goes to RxMetadata::vlan; else it stays in the frame
 };
 
 /// One queue each way, polling unless use_interrupts asks for more, frames up to 1522 bytes (one VLAN tag; FCS neither
@@ -39,6 +42,7 @@ class Port {
  public:
   using Io = typename Backend::Io;
   using DoorbellIo = typename Backend::DoorbellIo;
+  using RxMetadata = e1000::RxMetadata;
 
   /// Errors: raises EINVAL (configuration, pool, unknown device) or ETIMEDOUT (a register that does not come round).
   Port(Backend& backend, BufferPool& pool, const Config& config = {})
@@ -81,6 +85,8 @@ class Port {
     rx_.refill();
     rx_.publish();
     if (interrupts_.layout()) interrupts_.set_up();
+    if (config_.rss_hash) set_up_hash(device_.bar);
+    device_.bar.modify(Ctrl::vme.from(config_.strip_vlan));
     enable_rx(device_.bar, config_.promiscuous);
     if (config_.link_deadline > 0_ns) (void)wait_for_link(device_, config_.link_deadline);
     guard.up();
@@ -99,6 +105,7 @@ class Port {
   }
 
   std::uint32_t rx_burst(PacketBurst& burst) noexcept { return rx_.rx_burst(burst); }
+  std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept { return rx_.rx_burst(burst, meta); }
   std::uint32_t tx_burst(PacketBurst& burst) noexcept {
     return tx_.tx_burst(burst, config_.doorbell == DoorbellPolicy::kEachBurst);
   }

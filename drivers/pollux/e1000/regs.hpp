@@ -5,6 +5,7 @@
 // inherited; [82574] marks what that chip added, as the Linux e1000e driver and QEMU's e1000e model use it.
 // kReset is the value of the emulated 82574 in QEMU; silicon loads parts of some of these from its NVM.
 #pragma once
+#include <pollux/e1000/regs_rss.hpp>
 #include <pollux/reg/register.hpp>
 
 namespace pollux::e1000 {
@@ -534,10 +535,11 @@ POLLUX_E1000_COUNTER(Gotch, "GOTCH", 0x04094);
 POLLUX_E1000_COUNTER(Rnbc, "RNBC", 0x040A0);  ///< times no receive descriptor was free
 #undef POLLUX_E1000_COUNTER
 
-using Registers = RegisterList<Ctrl, Status, Eecd, CtrlExt, Mdic, Fcal, Fcah, Fct, Vet, ExtcnfCtrl, Pba, Wuc, Gcr, Gcr2,
-                               Icr, Itr, Ics, Ims, Imc, Eiac, Iam, Ivar, Eitr, Rctl, Fcrtl, Fcrth, Rdbal, Rdbah, Rdlen,
-                               Rdh, Rdt, Rdtr, Rxdctl, Radv, Rxcsum, Rfctl, Mta, Ral, Rah, Vfta, Fcttv, Tctl, Tipg,
-                               Tdbal, Tdbah, Tdlen, Tdh, Tdt, Tidv, Txdctl, Tadv, Tarc, Crcerrs, Algnerrc, Rxerrc, Mpc,
-                               Ecol, Latecol, Cexterr, Rlec, Gprc, Gptc, Gorcl, Gorch, Gotcl, Gotch, Rnbc>;
+using Registers =
+    RegisterList<Ctrl, Status, Eecd, CtrlExt, Mdic, Fcal, Fcah, Fct, Vet, ExtcnfCtrl, Pba, Wuc, Gcr, Gcr2, Icr, Itr,
+                 Ics, Ims, Imc, Eiac, Iam, Ivar, Eitr, Rctl, Fcrtl, Fcrth, Rdbal, Rdbah, Rdlen, Rdh, Rdt, Rdtr, Rxdctl,
+                 Radv, Rxcsum, Rfctl, Mta, Ral, Rah, Vfta, Mrqc, Reta, Rssrk, Fcttv, Tctl, Tipg, Tdbal, Tdbah, Tdlen,
+                 Tdh, Tdt, Tidv, Txdctl, Tadv, Tarc, Crcerrs, Algnerrc, Rxerrc, Mpc, Ecol, Latecol, Cexterr, Rlec, Gprc,
+                 Gptc, Gorcl, Gorch, Gotcl, Gotch, Rnbc>;
 
 }  // namespace pollux::e1000

@@ -6,14 +6,51 @@
 #include <pollux/core/order.hpp>
 #include <pollux/e1000/desc.hpp>
 #include <pollux/e1000/regs.hpp>
+#include <pollux/net/metadata.hpp>
 #include <pollux/net/rx_ring.hpp>
 #include <pollux/reg/bar.hpp>
 
 namespace pollux::e1000 {
 
+/// What the device says of a received packet: the words of its descriptor. Threads, cost: those of any struct.
+struct RxMetadata {
+  std::uint64_t word0;
+  std::uint64_t word1;
+
+  /// The tag that was taken out of the frame (Config::strip_vlan).
+  [[nodiscard]] std::optional<std::uint16_t> vlan() const noexcept {
+    if (!status()[RxStatus::vp]) return {};
+    return RxLength::Word{static_cast<std::uint32_t>(word1 >> 32)}[RxLength::vlan];
+  }
+  /// Config::rss_hash. [linux e1000e]
+  [[nodiscard]] std::optional<std::uint32_t> rss_hash() const noexcept {
+    if (RxInfo::Word{static_cast<std::uint32_t>(word0)}[RxInfo::rss_type] == 0) return {};
+    return static_cast<std::uint32_t>(word0 >> 32);
+  }
+  /// This chip tells of none.
+  [[nodiscard]] HeaderSet headers() const noexcept { return {}; }
+  [[nodiscard]] ChecksumVerdict ipv4_checksum() const noexcept {
+    return verdict(status()[RxStatus::ipcs], status()[RxStatus::ipe]);
+  }
+  [[nodiscard]] ChecksumVerdict l4_checksum() const noexcept {
+    return verdict(status()[RxStatus::tcpcs], status()[RxStatus::tcpe]);
+  }
+  [[nodiscard]] bool timestamped() const noexcept { return false; }
+
+  [[nodiscard]] RxStatus::Word status() const noexcept { return {static_cast<std::uint32_t>(word1)}; }
+
+ private:
+  [[nodiscard]] ChecksumVerdict verdict(bool checked, bool wrong) const noexcept {
+    if (!checked || status()[RxStatus::ixsm]) return ChecksumVerdict::kUnchecked;
+    return wrong ? ChecksumVerdict::kWrong : ChecksumVerdict::kGood;
+  }
+};
+static_assert(ReceiveMetadata<RxMetadata>);
+
 /// Status and length lie in one 64-bit word, so DD, length and errors are one load.
 struct RxFormat {
   using Descriptor = RxDescriptor;
+  using Metadata = RxMetadata;
   static constexpr std::uint64_t kMask0 = 0;
   static constexpr std::uint64_t kPlain1 = RxStatus::dd.kMask | RxStatus::eop.kMask;
   static constexpr std::uint64_t kMask1 = kPlain1 | RxStatus::kBadFrame;

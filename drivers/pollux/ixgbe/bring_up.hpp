@@ -249,11 +249,11 @@ void set_up_tx_queue(reg::Device<Io, C>& device, reg::Index queue, const DescRin
                           [](auto v) { return v[Txdctl::enable]; });
 }
 
-/// One receive queue: ring, one buffer per descriptor of whole KiB, tags left in the frame. Afterwards it takes a tail.
+/// One receive queue: ring, one buffer per descriptor of whole KiB. Afterwards it takes a tail.
 /// Pre: the reset has left the queue off; buffer_bytes >= 1024. Errors: raises ETIMEDOUT. [82599 4.6.7]
 template <class Chip, reg::RegisterIo Io, Clock C>
 void set_up_rx_queue(reg::Device<Io, C>& device, reg::Index queue, const DescRing<RxDescriptor>& ring,
-                     std::uint32_t buffer_bytes, bool drop_when_full) {
+                     std::uint32_t buffer_bytes, bool drop_when_full, bool strip_vlan) {
   const reg::Bar<Io> bar = device.bar;
   const std::uint32_t kib = buffer_bytes / 1024 < 16 ? buffer_bytes / 1024 : 16;
   bar.template write_pair<Rdbal, Rdbah>(queue, ring.bus().value());
@@ -269,7 +269,7 @@ void set_up_rx_queue(reg::Device<Io, C>& device, reg::Index queue, const DescRin
     const std::uint32_t limit = kib * 1024 <= Rxdctl::rlpml.kMax ? kib * 1024 : Rxdctl::rlpml.kMax;
     bar.modify(queue, Rxdctl::rlpml.from(limit) | Rxdctl::rlpml_en(true));
   }
-  bar.modify(queue, Rxdctl::vme(false) | Rxdctl::enable(true));
+  bar.modify(queue, Rxdctl::vme.from(strip_vlan) | Rxdctl::enable(true));
   reg::wait_until<Rxdctl>(device, queue, {.limit = 10_ms, .step = 100_us}, "start a receive queue of",
                           [](auto v) { return v[Rxdctl::enable]; });
 }

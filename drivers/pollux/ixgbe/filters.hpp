@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Receive filters of 82599 and X540: own and further unicast addresses, multicast, promiscuous; RSS over the queues.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <span>
 
 #include <pollux/ixgbe/chips.hpp>
 #include <pollux/ixgbe/regs.hpp>
 #include <pollux/net/mac.hpp>
+#include <pollux/net/rss.hpp>
 #include <pollux/reg/bar.hpp>
 
 namespace pollux::ixgbe {
@@ -15,12 +15,7 @@ namespace pollux::ixgbe {
 /// How frames are spread over several receive queues: a Toeplitz hash of addresses and ports, its low 7 bits mapped
 /// evenly to the queues. Frames that are not hashed go to queue 0. [82599 7.1.2.8]
 struct RssConfig {
-  /// The key that every vendor's documentation computes its examples with.
-  static constexpr std::array<std::uint8_t, 40> kDefaultKey = {
-      0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E, 0xC2, 0x41, 0x67, 0x25, 0x3D, 0x43, 0xA3,
-      0x8F, 0xB0, 0xD0, 0xCA, 0x2B, 0xCB, 0xAE, 0x7B, 0x30, 0xB4, 0x77, 0xCB, 0x2D, 0xA3,
-      0x80, 0x30, 0xF2, 0x0C, 0x6A, 0x42, 0xB7, 0x3B, 0xBE, 0xAC, 0x01, 0xFA};
-  std::array<std::uint8_t, 40> key = kDefaultKey;
+  RssKey key = kDefaultRssKey;
   bool ipv4 = true;      ///< addresses
   bool tcp_ipv4 = true;  ///< addresses and ports
   bool udp_ipv4 =
@@ -105,10 +100,10 @@ void set_promiscuous(reg::Bar<Io> bar, bool on, bool all_multicast = false) noex
   bar.write(Fctrl::bam(true) | Fctrl::upe.from(on) | Fctrl::mpe.from(on || all_multicast));
 }
 
-/// Spreads received frames over queues 0 to `queues` - 1. Pre: 1 <= queues <= Chip::kMaxRxQueues; RXCTRL.RXEN is 0.
-/// Cost: 44 MMIO accesses. [82599 7.1.2.8]
+/// Spreads received frames over queues 0 to `queues` - 1; `hash_always`: they are hashed for one queue, too. Pre: 1 <=
+/// queues <= Chip::kMaxRxQueues; RXCTRL.RXEN is 0. Cost: 44 MMIO accesses. [82599 7.1.2.8]
 template <reg::RegisterIo Io>
-void set_up_rss(reg::Bar<Io> bar, const RssConfig& rss, std::uint32_t queues) noexcept {
+void set_up_rss(reg::Bar<Io> bar, const RssConfig& rss, std::uint32_t queues, bool hash_always) noexcept {
   const auto& key = rss.key;
   for (std::uint32_t i = 0; i < Rssrk::kCount; ++i) {
     const std::size_t k = std::size_t{i} * 4;
@@ -121,9 +116,9 @@ void set_up_rss(reg::Bar<Io> bar, const RssConfig& rss, std::uint32_t queues) no
     bar.write(reg::Index{i}, Reta::entry0.from(a) | Reta::entry1.from(b) | Reta::entry2.from(c) | Reta::entry3.from(d));
   }
   bar.modify(Rxcsum::pcsd(true));
-  bar.write(Mrqc::mrqe.from(queues > 1 ? 1 : 0) | Mrqc::ipv4.from(rss.ipv4) | Mrqc::tcp_ipv4.from(rss.tcp_ipv4) |
-            Mrqc::udp_ipv4.from(rss.udp_ipv4) | Mrqc::ipv6.from(rss.ipv6) | Mrqc::tcp_ipv6.from(rss.tcp_ipv6) |
-            Mrqc::udp_ipv6.from(rss.udp_ipv6));
+  bar.write(Mrqc::mrqe.from(queues > 1 || hash_always ? 1 : 0) | Mrqc::ipv4.from(rss.ipv4) |
+            Mrqc::tcp_ipv4.from(rss.tcp_ipv4) | Mrqc::udp_ipv4.from(rss.udp_ipv4) | Mrqc::ipv6.from(rss.ipv6) |
+            Mrqc::tcp_ipv6.from(rss.tcp_ipv6) | Mrqc::udp_ipv6.from(rss.udp_ipv6));
 }
 
 }  // namespace pollux::ixgbe

@@ -34,6 +34,8 @@ struct Config {
   Nanos link_deadline = 5_s;           ///< how long start() waits for the link; 0: it does not wait
   DoorbellPolicy doorbell = DoorbellPolicy::kEachBurst;
   RssConfig rss = {};
+  bool rss_hash = false;    ///< RxMetadata::rss_hash with one queue, too
+  bool strip_vlan = false;  ///< the tag goes to RxMetadata::vlan; else it stays in the frame
   /// A queue without descriptors drops its frames; else they wait in the packet buffer, and all other queues with them.
   bool drop_when_full = true;
 };
@@ -49,7 +51,10 @@ class alignas(128) Queue {
         const RxGate<SetUpIo>& gate) noexcept
       : rx_(rx), tx_(tx), pool_(&pool), each_burst_(doorbell == DoorbellPolicy::kEachBurst), gate_(gate) {}
 
+  using RxMetadata = ixgbe::RxMetadata;
+
   std::uint32_t rx_burst(PacketBurst& burst) noexcept { return rx_.rx_burst(burst); }
+  std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept { return rx_.rx_burst(burst, meta); }
   std::uint32_t tx_burst(PacketBurst& burst) noexcept { return tx_.tx_burst(burst, each_burst_); }
   void commit() noexcept { tx_.publish(); }
   std::uint32_t reclaim() noexcept { return tx_.reap(tx_.in_use()); }
@@ -88,7 +93,7 @@ concept PollModeQueue = requires(Q& queue, const Q& fixed, PacketBurst& burst) {
   { queue.reclaim() } noexcept -> std::same_as<std::uint32_t>;
   { fixed.pool() } -> std::same_as<BufferStore&>;
 };
-static_assert(PollModeQueue<Queue<reg::Mmio>>);
+static_assert(PollModeQueue<Queue<reg::Mmio>> && MetadataPort<Queue<reg::Mmio>>);
 
 /// Polling unless use_interrupts asks for more, frames up to 1522 bytes with FCS (one VLAN tag; FCS neither given nor
 /// delivered). The port's own rx_burst, tx_burst, commit and reclaim are those of queue 0. The constructor resets the
@@ -103,6 +108,7 @@ class Port {
   using Io = typename Backend::Io;
   using DoorbellIo = typename Backend::DoorbellIo;
   using Queue = ixgbe::Queue<DoorbellIo, Io>;
+  using RxMetadata = ixgbe::RxMetadata;
 
   /// Errors: raises EINVAL (configuration, pools), ENODEV (unknown device), EBUSY (firmware) or ETIMEDOUT (a register
   /// that does not come round).
@@ -141,7 +147,7 @@ class Port {
     StopUnlessUp guard(*this);
     if (before == PortState::kReset) (void)Steps(device_).run(entry_->media);
     apply_filters();
-    set_up_rss(device_.bar, config_.rss, config_.rx_queues);
+    set_up_rss(device_.bar, config_.rss, config_.rx_queues, config_.rss_hash);
     backend_->enable_bus_master();
     enable_tx(device_.bar);
     for (std::uint32_t i = 0; i < config_.tx_queues; ++i) set_up_tx_queue(device_, reg::Index{i}, tx_ring(i));
@@ -172,6 +178,9 @@ class Port {
   [[nodiscard]] std::uint32_t queue_count() const noexcept { return static_cast<std::uint32_t>(queues_.size()); }
 
   std::uint32_t rx_burst(PacketBurst& burst) noexcept { return queues_.front().rx_burst(burst); }
+  std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept {
+    return queues_.front().rx_burst(burst, meta);
+  }
   std::uint32_t tx_burst(PacketBurst& burst) noexcept { return queues_.front().tx_burst(burst); }
   void commit() noexcept { queues_.front().commit(); }
   std::uint32_t reclaim() noexcept { return queues_.front().reclaim(); }
@@ -374,7 +383,7 @@ class Port {
   /// The tail is written when the queue answers that it is enabled: earlier it would be lost.
   void start_rx_queue(std::uint32_t i) {
     const std::uint32_t buffer_bytes = queues_[i].pool().buffer_bytes();
-    set_up_rx_queue<Chip>(device_, reg::Index{i}, rx_ring(i), buffer_bytes, config_.drop_when_full);
+    set_up_rx_queue<Chip>(device_, reg::Index{i}, rx_ring(i), buffer_bytes, config_.drop_when_full, config_.strip_vlan);
     queues_[i].rx().refill();
     queues_[i].rx().publish();
   }

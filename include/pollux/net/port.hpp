@@ -3,11 +3,13 @@
 #pragma once
 #include <concepts>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include <pollux/net/burst.hpp>
 #include <pollux/net/link.hpp>
 #include <pollux/net/mac.hpp>
+#include <pollux/net/metadata.hpp>
 #include <pollux/net/stats.hpp>
 
 namespace pollux {
@@ -42,6 +44,15 @@ concept PollModePort = requires(P& port, const P& fixed, PacketBurst& burst) {
   { fixed.mac() } -> std::same_as<MacAddress>;
   { fixed.name() } -> std::convertible_to<std::string>;
   { fixed.pool() } -> std::same_as<BufferStore&>;
+};
+
+/// A port, or a queue of one, that gives metadata to those who ask: rx_burst(burst, meta) is rx_burst(burst), and
+/// meta[i] is what the NIC says of the i-th packet that this call appended; at most meta.size() packets are received.
+/// Who does not ask pays nothing: the other rx_burst is compiled without it.
+template <class P>
+concept MetadataPort = requires(P& port, PacketBurst& burst, std::span<typename P::RxMetadata> meta) {
+  requires ReceiveMetadata<typename P::RxMetadata>;
+  { port.rx_burst(burst, meta) } noexcept -> std::same_as<std::uint32_t>;
 };
 
 }  // namespace pollux

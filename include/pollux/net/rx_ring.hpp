@@ -2,6 +2,7 @@
 // RxRing: the receive queue of a descriptor-ring NIC: harvest what the device has filled, refill the ring, publish.
 #pragma once
 #include <cstdint>
+#include <span>
 
 #include <pollux/core/order.hpp>
 #include <pollux/dma/buffers.hpp>
@@ -22,7 +23,8 @@ struct RxCompletion {
 /// Format: `Descriptor`, 16 bytes in two words: given to the device as {bus address, 0}; written back with the length
 /// in bits 47:32 of word 1. `word0`, `word1` load one of them, once. A frame that is whole, good and in one buffer has
 /// word 1 & kMask1 == kPlain1 and word 0 & kMask0 == 0. `look(const Descriptor&)` tells of any other, DD first and
-/// once. Bell: `ring(tail)` tells the device. Lanes: how many descriptors are looked at in one go.
+/// once. Bell: `ring(tail)` tells the device. Lanes: how many descriptors are looked at in one go. `Metadata`: the two
+/// words that the device wrote, as the last buffer of a frame has them; both 0: it says nothing.
 ///
 /// The descriptors [head, tail) belong to the device; at most capacity - 1 of them, because head = tail means "none".
 /// A frame is judged whole before any part of it is delivered: one with a bad buffer, or with more buffers than any
@@ -32,7 +34,8 @@ template <class Format, class Bell, class Lanes = TargetLanes>
 class RxRing {
  public:
   using Descriptor = typename Format::Descriptor;
-  static_assert(sizeof(Descriptor) == 16);
+  using Metadata = typename Format::Metadata;
+  static_assert(sizeof(Descriptor) == 16 && sizeof(Metadata) == 16);
   static constexpr std::uint32_t kMostBuffers = 64;  ///< of one frame: 16 KiB in buffers of 256 bytes
 
   /// Pre: `shadow` holds ring.capacity() entries; both live as long as this. The device's head and tail are 0.
@@ -47,11 +50,12 @@ class RxRing {
   /// buffers comes as packets with Packet::kMore on all but the last, in one burst or over several, but not before its
   /// end has arrived and was found good.
   /// Cost: no MMIO; one cache line of descriptors per 4 packets. The frames themselves are not touched.
-  std::uint32_t harvest(PacketBurst& out) noexcept {
-    if (unusual_) [[unlikely]]
-      return harvest_judging(out);
-    const std::uint32_t n = harvest_plain(out);
-    return unusual_ ? n + harvest_judging(out) : n;
+  std::uint32_t harvest(PacketBurst& out) noexcept { return harvest_up_to(out.room(), out, kNoMetadata); }
+  /// As harvest, and what the device says of each packet it appended, in order: meta[0] of the first. At most
+  /// meta.size() packets. Cost: one store of 16 bytes more per packet, less with lanes.
+  std::uint32_t harvest(PacketBurst& out, std::span<Metadata> meta) noexcept {
+    const std::size_t most = meta.size() < out.room() ? meta.size() : out.room();
+    return harvest_up_to(static_cast<std::uint32_t>(most), out, meta.data());
   }
 
   /// Gives the device a buffer for every free descriptor, as far as the pool has them; not yet visible to it.
@@ -77,13 +81,15 @@ class RxRing {
   }
 
   /// Harvests; refills and publishes once a fair number of descriptors is free, or when there is nothing else to do.
-  std::uint32_t rx_burst(PacketBurst& out) noexcept {
+  /// `meta`: none, or as harvest takes it.
+  template <class... Meta>
+  std::uint32_t rx_burst(PacketBurst& out, Meta... meta) noexcept {
     POLLUX_ASSERT(&out.pool() == pool_, "a burst of another pool");
     if (!Format::done(Format::word1(ring_[head_]))) {
       if (unpublished() != 0) rearm();
       return 0;
     }
-    const std::uint32_t n = harvest(out);
+    const std::uint32_t n = harvest(out, meta...);
     if (unpublished() >= (n == 0 ? 1 : batch_)) [[unlikely]]
       rearm();
     return n;
@@ -126,31 +132,52 @@ class RxRing {
     publish();
   }
 
+  /// Where metadata goes: Metadata*, or nowhere.
+  struct NoMetadata {
+    constexpr NoMetadata operator+(std::size_t) const noexcept { return {}; }
+  };
+  static constexpr NoMetadata kNoMetadata{};
+  template <class To>
+  static constexpr bool kIsWanted = !std::is_same_v<To, NoMetadata>;
+
+  template <class MetaTo>
+  std::uint32_t harvest_up_to(std::uint32_t most, PacketBurst& out, MetaTo meta) noexcept {
+    if (unusual_) [[unlikely]]
+      return harvest_judging(most, out, meta);
+    const std::uint32_t n = harvest_plain(most, out, meta);
+    return unusual_ ? n + harvest_judging(most - n, out, meta + n) : n;
+  }
+
   /// Plain frames from head on. Leaves unusual_ set when a descriptor follows that the device is done with, and that is
-  /// not plain.
-  std::uint32_t harvest_plain(PacketBurst& out) noexcept {
-    const std::uint32_t owned = tail_ - head_, room = out.room(), most = room < owned ? room : owned;
+  /// not plain. Pre: most <= out.room().
+  template <class MetaTo>
+  std::uint32_t harvest_plain(std::uint32_t most, PacketBurst& out, MetaTo meta) noexcept {
+    const std::uint32_t owned = tail_ - head_;
+    if (owned < most) most = owned;
     const std::uint32_t slot = ring_.slot(head_);
     std::uint32_t n = 0;
     if (slot + most <= ring_.capacity()) [[likely]] {
-      n = harvest_run(out.back(most), slot, most);
+      n = harvest_run(out.back(most), slot, most, meta);
     } else {
-      n = harvest_wrapping(out.back(most), slot, most);
+      n = harvest_wrapping(out.back(most), slot, most, meta);
     }
     dma::acquire();  // DD was seen: what the device wrote before it, the frames, may be read now
     out.extend(n);
     head_ += n;
     return n;
   }
-  [[gnu::noinline]] std::uint32_t harvest_wrapping(Packet* to, std::uint32_t slot, std::uint32_t most) noexcept {
+  template <class MetaTo>
+  [[gnu::noinline]] std::uint32_t harvest_wrapping(Packet* to, std::uint32_t slot, std::uint32_t most,
+                                                   MetaTo meta) noexcept {
     const std::uint32_t to_wrap = ring_.capacity() - slot;
-    const std::uint32_t n = harvest_run(to, slot, to_wrap);
-    return n == to_wrap ? n + harvest_run(to + n, 0, most - n) : n;
+    const std::uint32_t n = harvest_run(to, slot, to_wrap, meta);
+    return n == to_wrap ? n + harvest_run(to + n, 0, most - n, meta + n) : n;
   }
 
   /// Plain frames of n descriptors, none of which wraps. Returns how many there are before any other descriptor. State
   /// is in locals: packets may lie anywhere for all the compiler knows, so it would load members anew after each.
-  std::uint32_t harvest_run(Packet* to, std::uint32_t slot, std::size_t n) noexcept {
+  template <class MetaTo>
+  std::uint32_t harvest_run(Packet* to, std::uint32_t slot, std::size_t n, MetaTo meta) noexcept {
     const Descriptor* from = &ring_[slot];
     const std::uint32_t* const ids = ids_ + slot;
     std::byte* const base = pool_->data(0);
@@ -159,7 +186,7 @@ class RxRing {
     if constexpr (Lanes::kCount > 1) {
       // Where fewer have come, setting up the lanes is dearer than what they save.
       if (n >= Lanes::kCount && Format::done(Format::word1(from[Lanes::kCount - 1]))) {
-        i = harvest_lanes(to, from, ids, n);
+        i = harvest_lanes(to, from, ids, n, meta);
       }
     }
     POLLUX_UNROLL
@@ -173,12 +200,14 @@ class RxRing {
         unusual_ = Format::done(word1);
         break;
       }
-      if constexpr (Format::kMask0 != 0) {
+      if constexpr (Format::kMask0 != 0 || kIsWanted<MetaTo>) {
         dma::acquire();  // DD was seen: the other word may be read now
-        if ((Format::word0(*from) & Format::kMask0) != 0) [[unlikely]] {
+        const std::uint64_t word0 = Format::word0(*from);
+        if ((word0 & Format::kMask0) != 0) [[unlikely]] {
           unusual_ = true;
           break;
         }
+        if constexpr (kIsWanted<MetaTo>) dma::store_two(meta + i, word0, word1);
       }
       const std::uint64_t id = ids[i];
       Packet::make(to + i, base + id * stride, id | (length + 1) << 32);
@@ -187,8 +216,9 @@ class RxRing {
   }
 
   /// Whole groups of plain frames out of n descriptors.
-  std::uint32_t harvest_lanes(Packet* to, const Descriptor* from, const std::uint32_t* ids,
-                              std::size_t n) const noexcept
+  template <class MetaTo>
+  std::uint32_t harvest_lanes(Packet* to, const Descriptor* from, const std::uint32_t* ids, std::size_t n,
+                              MetaTo meta) const noexcept
     requires(Lanes::kCount > 1)
   {
     const BufferStore& pool = *pool_;
@@ -204,15 +234,19 @@ class RxRing {
       // Word 0: the address of buffer `id`. Word 1: `id` and the length, where Packet has them.
       const auto place = Lanes::multiply(Lanes::spread(ids + done), scale) + base;
       Lanes::store(to + done, place | (seen & length_bits));
+      if constexpr (kIsWanted<MetaTo>) Lanes::store(meta + done, seen);
     }
     return static_cast<std::uint32_t>(done);
   }
 
   /// As harvest, for frames that are not plain: in several buffers, or refused.
-  [[gnu::noinline, gnu::cold]] std::uint32_t harvest_judging(PacketBurst& out) noexcept {
-    const std::uint32_t before = out.size();
-    while (head_ != tail_ && out.room() > 0) {
-      const RxCompletion seen = Format::look(ring_[head_]);
+  template <class MetaTo>
+  [[gnu::noinline, gnu::cold]] std::uint32_t harvest_judging(std::uint32_t most, PacketBurst& out,
+                                                             MetaTo meta) noexcept {
+    std::uint32_t done = 0;
+    while (head_ != tail_ && done < most) {
+      const Descriptor& descriptor = ring_[head_];
+      const RxCompletion seen = Format::look(descriptor);
       if (!seen.done) break;
       const bool plain = seen.end_of_frame && !torn_ && !refusable(seen);
       if (!plain && judged_ == 0) {
@@ -225,13 +259,18 @@ class RxRing {
         more = --judged_ != 0;
         if (length == 0 || length > pool_->buffer_bytes()) length = 1;
       }
+      if constexpr (kIsWanted<MetaTo>) {
+        dma::acquire();  // as above
+        dma::store_two(meta + done, more ? 0 : Format::word0(descriptor), more ? 0 : Format::word1(descriptor));
+      }
+      ++done;
       const std::uint32_t id = ids_[ring_.slot(head_++)];
       out.append(
           {.data = pool_->data(id), .id = id, .length = length, .flags = more ? Packet::kMore : std::uint16_t{0}});
     }
     dma::acquire();  // DD was seen: what the device wrote before it, the frames, may be read now
     unusual_ = judged_ != 0 || torn_;
-    return out.size() - before;
+    return done;
   }
 
   /// Gives n free buffers to the descriptors from tail on. Pre: there are as many, and none of the descriptors wraps.
