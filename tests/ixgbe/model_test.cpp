@@ -1038,7 +1038,8 @@ TEST_F(ModelTest, FaultOfAReceiveDescriptor) {
 TEST_F(ModelTest, QuirksAllowWhatRealDriversDo) {
   make({}, {Quirk::kFctrlReserved, Quirk::kEimsBit31, Quirk::kHeadWrite, Quirk::kRahVind, Quirk::kStatusWrite,
             Quirk::kNonsenseRing, Quirk::kUnlistedOffsets, Quirk::kLargePthresh, Quirk::kDcaBit12, Quirk::kRscDefaults,
-            Quirk::kSemaphoreForced, Quirk::kPaylenShort, Quirk::kFilterWhileRunning});
+            Quirk::kSemaphoreForced, Quirk::kPaylenShort, Quirk::kFilterWhileRunning, Quirk::kEecDoWritten,
+            Quirk::kFcrthBelowZero});
   w(0x5080, 0x3400);
   EXPECT_EQ(r(0x5080), 0x400u);
   w(0x880, 1u << 31 | 1u << 20);
@@ -1052,6 +1053,11 @@ TEST_F(ModelTest, QuirksAllowWhatRealDriversDo) {
   w(0x10, 5);
   EXPECT_EQ(r(0x10), 0u);
   w(0x10160, 1);
+  const u32 eec = r(0x10010);
+  w(0x10010, eec | 1u << 3);
+  EXPECT_EQ(r(0x10010), eec);
+  w(0x3264, 0xFFFFA000);  // RXPBSIZE(1) is 0
+  EXPECT_EQ(r(0x3264), 0x8007A000u);
   // ethtool's pattern test: nonsense in everything, then a tail while enabled.
   for (const u32 p : {0x5A5A5A5Au, 0xA5A5A5A5u, 0u, 0xFFFFFFFFu}) {
     w(tx(1), p);

@@ -11,19 +11,21 @@ namespace pollux::ixgbe {
 
 /// What real drivers do that the datasheet does not allow. All off by default: the model is strict.
 enum class Quirk : std::uint8_t {
-  kFctrlReserved,      ///< FCTRL bits 12, 13 (82598's PMCF, DPF) [linux, dpdk]
-  kEimsBit31,          ///< EIMS, EIMC, EICS, EIAC, EIAM bit 31 [linux, dpdk]
-  kHeadWrite,          ///< RDH or TDH written while the queue runs [dpdk]
-  kRahVind,            ///< RAH bits 21:16 (82598's VIND) [linux ethtool -t]
-  kStatusWrite,        ///< a write of STATUS [linux ethtool -t]
-  kNonsenseRing,       ///< bases and lengths with low bits set, tails beyond the ring [linux ethtool -t]
-  kUnlistedOffsets,    ///< reads and writes where the register table has nothing [linux ethtool -d]
-  kLargePthresh,       ///< PTHRESH + WTHRESH > 40 [TinyNF]
-  kDcaBit12,           ///< DCA_RXCTRL bit 12 left as after reset [linux, dpdk; TinyNF clears it]
-  kRscDefaults,        ///< RSC not turned off [ixy]
-  kSemaphoreForced,    ///< GSSR written without SWSM.SWESMBI [dpdk's forced release]
-  kPaylenShort,        ///< PAYLEN below 17 [dpdk rejects only below 14]
-  kFilterWhileRunning  ///< MRQC, FDIRCTRL, RXPBSIZE written while frames flow [dpdk's RSS update]
+  kFctrlReserved,       ///< FCTRL bits 12, 13 (82598's PMCF, DPF) [linux, dpdk]
+  kEimsBit31,           ///< EIMS, EIMC, EICS, EIAC, EIAM bit 31 [linux, dpdk]
+  kHeadWrite,           ///< RDH or TDH written while the queue runs [dpdk]
+  kRahVind,             ///< RAH bits 21:16 (82598's VIND) [linux ethtool -t]
+  kStatusWrite,         ///< a write of STATUS [linux ethtool -t]
+  kNonsenseRing,        ///< bases and lengths with low bits set, tails beyond the ring [linux ethtool -t]
+  kUnlistedOffsets,     ///< reads and writes where the register table has nothing [linux ethtool -d]
+  kLargePthresh,        ///< PTHRESH + WTHRESH > 40 [TinyNF]
+  kDcaBit12,            ///< DCA_RXCTRL bit 12 left as after reset [linux, dpdk; TinyNF clears it]
+  kRscDefaults,         ///< RSC not turned off [ixy]; RSCACKC and FCOE_WRFIX left 0 [dpdk]
+  kSemaphoreForced,     ///< GSSR written without SWSM.SWESMBI [dpdk's forced release]
+  kPaylenShort,         ///< PAYLEN below 17 [dpdk rejects only below 14]
+  kFilterWhileRunning,  ///< MRQC, FDIRCTRL, RXPBSIZE written while frames flow [dpdk's RSS update]
+  kEecDoWritten,        ///< EEC written with DO, which is read only, as it was before the clock moved [linux, dpdk]
+  kFcrthBelowZero       ///< FCRTH of a buffer without memory: RXPBSIZE - 24 KB, all high bits set [linux, dpdk]
 };
 /// A set of quirks.
 class Quirks {
@@ -121,6 +123,8 @@ inline constexpr RegSpec kStatisticsSpecs[] = {
     {"QPRDC", Mode::kRC, kQprdc, 16, 0x40, kAll, 0, "2.4.8"},
     {"QPTC", Mode::kRC, kQptc, 16, 0x40, kAll, 0, "2.4.8"},
     {"QPTC(alias)", Mode::kRC, 0x08680, 16, 4, kAll, 0, "2.4.8"},
+    {"LSECTX", Mode::kRC, 0x08A3C, 5, 4, kAll, 0, ""},    // LinkSec's counters, which stay 0 [dpdk]
+    {"LSECRX", Mode::kRC, 0x08F40, 17, 4, kAll, 0, ""},   // untagged, octets, and so on to NUSA
     {"QBTC", Mode::kRO, kQbtc, 32, 4, kAll, 0, "2.4.8"},  // L, H
     {"RXDGPC", Mode::kRC, kRxdgpc, 1, 4, kAll, 0, "2.4.8"},
     {"RXDGBC", Mode::kRO, kRxdgbc, 2, 4, kAll, 0, "2.4.8"},
@@ -182,6 +186,8 @@ inline constexpr IgnoredBits kIgnoredBits[] = {
     {Quirk::kRahVind, kRah, 128, 8, 0x003F'0000},
     {Quirk::kRahVind, kRahLow, 16, 8, 0x003F'0000},
     {Quirk::kStatusWrite, kStatus, 1, 4, kAll},
+    {Quirk::kEecDoWritten, kEec, 1, 4, kEecDo},
+    {Quirk::kFcrthBelowZero, kFcrth, 8, 4, 0x7FF8'0000},
 };
 
 /// Room for offsets of no register, under Quirk::kUnlistedOffsets; the other specs lie over it.
