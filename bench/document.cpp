@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -136,17 +137,16 @@ class Place {
     if (value_->is_array() || value_->is_object()) expect("a text");
     return value_->is_string() ? value_->get<std::string>() : value_->dump();
   }
-  /// All that is measured here is at least 0.
+  /// All that is measured here is at least 0; what is counted fits 64 bits.
   [[nodiscard]] double positive() const {
-    if (!value_->is_number() || !std::isfinite(value_->get<double>()) || value_->get<double>() < 0) {
-      expect("a number, not negative");
-    }
-    return value_->get<double>();
+    const double value = value_->is_number() ? value_->get<double>() : -1;
+    if (!(value >= 0 && value <= 1e18)) expect("a number from 0 to 1e18");
+    return value;
   }
   [[nodiscard]] std::uint32_t whole() const {
     constexpr double kMost = std::numeric_limits<std::uint32_t>::max();
     const double value = value_->is_number() ? value_->get<double>() : -1;
-    if (!(value >= 0 && value <= kMost) || value != std::floor(value)) expect("a whole number, not negative");
+    if (!(value >= 0 && value <= kMost) || value != std::floor(value)) expect("a whole number from 0 to 4294967295");
     return static_cast<std::uint32_t>(value);
   }
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> pairs() const {
@@ -194,8 +194,11 @@ Figure figure_at(const Place& at) {
 }
 
 Distribution distribution_at(const Place& at) {
-  Distribution out{
-      .key = key_at(at), .port = at["port"].text(), .samples = at["samples"].whole(), .bins = {}, .percentiles = {}};
+  Distribution out{.key = key_at(at),
+                   .port = at["port"].text(),
+                   .samples = static_cast<std::uint64_t>(at["samples"].positive()),
+                   .bins = {},
+                   .percentiles = {}};
   for (const Place& bin : at["bins"].items()) {
     const auto row = bin.row(3);
     out.bins.push_back({row[0], row[1], static_cast<std::uint64_t>(row[2])});
@@ -249,14 +252,14 @@ bool fits_one_line(const json& value, bool in_array) {
 void append_text(const json& value, bool in_array, std::size_t indent, std::string& out) {
   const bool object = value.is_object();
   if (value.empty() || !value.is_structured() || fits_one_line(value, in_array)) {
-    out += value.dump(-1, ' ', false, json::error_handler_t::replace);
+    out += value.dump();
     return;
   }
   out += object ? '{' : '[';
   const char* separator = "\n";
   for (const auto& [key, item] : value.items()) {
     out += separator + std::string(indent + 2, ' ');
-    if (object) out += json(key).dump(-1, ' ', false, json::error_handler_t::replace) + ": ";
+    if (object) out += json(key).dump() + ": ";
     append_text(item, !object, indent + 2, out);
     separator = ",\n";
   }
@@ -264,6 +267,28 @@ void append_text(const json& value, bool in_array, std::size_t indent, std::stri
 }
 
 }  // namespace
+
+std::string shell_words(int argc, const char* const* argv) {
+  constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%";
+  std::string out;
+  for (int i = 0; i < argc; ++i) {
+    std::string word = argv[i];
+    if (word.empty() || word.find_first_not_of(kPlain) != word.npos) {
+      for (std::size_t at = 0; (at = word.find('\'', at)) != word.npos; at += 4) word.replace(at, 1, "'\\''");
+      word = "'" + word + "'";
+    }
+    out += (i == 0 ? "" : " ") + word;
+  }
+  return out;
+}
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&now, &parts));
+  return text;
+}
 
 json to_json(const Results& results, const RunFacts& run) {
   json machine, figures = json::array(), ports = json::array(), distributions = json::array(),
@@ -279,9 +304,11 @@ json to_json(const Results& results, const RunFacts& run) {
     ports.push_back({{"port", f.port}, {"device", f.name}, {"peer", f.peer}, {"notes", f.notes}});
   }
   machine["ports"] = ports;
-  return {{"machine", machine},     {"build", build_json()},         {"method", run.method},
-          {"command", run.command}, {"started", run.started},        {"results", figures},
-          {"over_time", over_time}, {"distributions", distributions}};
+  const json out{{"machine", machine},     {"build", build_json()},         {"method", run.method},
+                 {"command", run.command}, {"started", run.started},        {"results", figures},
+                 {"over_time", over_time}, {"distributions", distributions}};
+  // As it will be read back: names and arguments that are no UTF-8 are not left in it.
+  return json::parse(out.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 std::string to_text(const json& json) {
@@ -328,17 +355,18 @@ void merge_inline(json& run, const json& addition, const std::string& path) {
     (void)figure_at(item);
     (void)item["setup"].text();
   }
+  json about{{"file", std::filesystem::path(path).filename().string()}};
+  if (root.has("machine")) {
+    (void)root["machine"].pairs();
+    about["machine"] = addition.at("machine");
+  }
+  if (root.has("method")) {
+    for (const Place& line : root["method"].items()) (void)line.text();
+    about["method"] = addition.at("method");
+  }
   const json& figures = addition.is_array() ? addition : addition.at("results");
   run["results"].insert(run["results"].end(), figures.begin(), figures.end());
-  json about{{"file", std::filesystem::path(path).filename().string()}};
-  for (const char* key : {"machine", "method"}) {
-    if (root.has(key)) about[key] = addition.at(key);
-  }
   run["inline_runs"].push_back(about);
-  // That those are what they must be:
-  json alone{{"machine", json::object()}, {"method", json::array()}, {"results", json::array()}};
-  alone["inline_runs"].push_back(about);
-  (void)parse(alone, path);
 }
 
 void expect_writable(const std::string& path) {

@@ -58,6 +58,11 @@ struct Document {
   std::vector<std::pair<std::string, std::string>> inline_runs;  ///< {file, a line on machine or method}
 };
 
+/// The command line as a shell would take it.
+std::string shell_words(int argc, const char* const* argv);
+/// Now, in UTC, ISO 8601, to the second.
+std::string utc_now();
+
 /// The run as JSON.
 nlohmann::json to_json(const Results& results, const RunFacts& run);
 /// The JSON as text: objects by line, rows of numbers on one line.

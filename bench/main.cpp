@@ -5,7 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
-#include <ctime>
+#include <numeric>
 #include <optional>
 #include <pollux/net/pcap.hpp>
 #include <pollux/visit_port.hpp>
@@ -221,13 +221,25 @@ class Comparison {
   std::map<std::string, std::uint64_t> counted_calls_, counted_packets_;
 };
 
-std::vector<std::string> method(const Options& options, double timing_ns) {
+/// What the TSC counts by: the greatest common divisor of the differences of readings. Some machines step by 26.
+std::uint64_t tsc_step() {
+  std::uint64_t step = 0, last = pollux::Tsc::fenced();
+  for (int i = 0; i < 10'000; ++i) {
+    const std::uint64_t now = pollux::Tsc::fenced();
+    step = std::gcd(step, now - last);
+    last = now;
+  }
+  return step;
+}
+
+std::vector<std::string> method(const Options& options, double tsc_hz, double timing_ns) {
   std::vector<std::string> out{
       fmt::format("each port in turn, {} repetitions of all cases; figures are medians over the repetitions of each "
                   "repetition's own min, average, percentiles and max",
                   options.repeat),
-      fmt::format("time: TSC, fenced before and after each call; an empty measurement takes {:.0f} ns, not subtracted",
-                  timing_ns),
+      fmt::format("time: TSC, fenced before and after each call; it moves in steps of {:.2g} ns here; an empty "
+                  "measurement takes {:.0f} ns, not subtracted",
+                  static_cast<double>(tsc_step()) * 1e9 / tsc_hz, timing_ns),
       "send: one tx_burst call, per packet it took; receive: one rx_burst call that returned packets, per packet; "
       "round-trip: from before the send to the frame's return; forward: receive, exchange addresses, send, per packet",
       fmt::format(
@@ -252,30 +264,6 @@ double timing_overhead_ns(double tsc_hz) {
   for (int i = 0; i < 1001; ++i) ticks.push_back(timed([] {}));
   std::nth_element(ticks.begin(), ticks.begin() + 500, ticks.end());
   return static_cast<double>(ticks[500]) * 1e9 / tsc_hz;
-}
-
-/// Seconds of UTC, ISO 8601.
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  char text[32];
-  std::tm parts{};
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&now, &parts));
-  return text;
-}
-
-/// The command line as a shell would take it.
-std::string shell_words(int argc, char** argv) {
-  std::string out;
-  for (int i = 0; i < argc; ++i) {
-    std::string word = argv[i];
-    constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+:,./@%";
-    if (word.empty() || word.find_first_not_of(kPlain) != word.npos) {
-      for (std::size_t at = 0; (at = word.find('\'', at)) != word.npos; at += 4) word.replace(at, 1, "'\\''");
-      word = "'" + word + "'";
-    }
-    out += (i == 0 ? "" : " ") + word;
-  }
-  return out;
 }
 
 /// The files with the drivers alone, read and checked before anything is measured.
@@ -317,7 +305,7 @@ int run(const Options& options) {
   const double tsc_hz = pollux::Tsc::measure_hz(pollux::Nanos{200'000'000});
   const double timing_ns = timing_overhead_ns(tsc_hz);
   for (const auto& [what, value] : describe_machine(tsc_hz)) fmt::print("{:<16}{}\n", what, value);
-  const RunFacts facts{.method = method(options, timing_ns), .command = options.command, .started = utc_now()};
+  const RunFacts facts{.method = method(options, tsc_hz, timing_ns), .command = options.command, .started = utc_now()};
   for (const std::string& line : facts.method) fmt::print("method          {}\n", line);
   std::fflush(stdout);
   constexpr std::size_t kStretches = 240;  // of a port's cycles over time, as many as a chart can show
@@ -413,11 +401,11 @@ int parse_and_run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   std::erase(o.cases, "none");
   o.command = shell_words(argc, argv);
-  if (!o.from.empty()) {
-    if (!o.report.empty() || !o.json.empty()) return run(o);
-    fmt::print(stderr, "pollux-bench: --from writes nothing without --report FILE.html or --json FILE\n");
+  if ((!o.from.empty() || !o.with_inline.empty()) && o.report.empty() && o.json.empty()) {
+    fmt::print(stderr, "pollux-bench: --from and --with-inline are for files; add --report FILE.html or --json FILE\n");
     return 2;
   }
+  if (!o.from.empty()) return run(o);
   if (!dev.empty()) compare_with_kernel(dev, o);
   if (o.ports.empty()) {
     fmt::print(stderr, "pollux-bench: nothing to measure; try --dev sim:ixgbe, or --help\n");

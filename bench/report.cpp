@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "report_style.hpp"
 #include "report_view.hpp"
@@ -18,7 +19,7 @@ using html::escaped;
 /// \u escapes mean the same.
 std::string json_for_script(const nlohmann::json& run) {
   std::string out;
-  for (const char c : run.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) {
+  for (const char c : run.dump()) {
     if (c == '<' || c == '>' || c == '&') {
       out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
     } else {
@@ -36,8 +37,13 @@ std::string title(const View& view) {
 }
 
 std::string definitions(const std::vector<std::pair<std::string, std::string>>& lines) {
+  static const std::map<std::string_view, std::string_view> names{
+      {"cpu", "CPU"}, {"cpus", "CPUs"}, {"tsc_mhz", "TSC [MHz]"}, {"virtual_machine", "virtual machine"}};
   std::string out = "<dl>";
-  for (const auto& [what, value] : lines) out += element("dt", what) + element("dd", value);
+  for (const auto& [what, value] : lines) {
+    const auto name = names.find(what);
+    out += element("dt", name == names.end() ? what : name->second) + element("dd", value);
+  }
   return out + "</dl>\n";
 }
 

@@ -82,7 +82,7 @@ std::string percentile_curves(const View& view, const Key& key, const std::vecto
     if (!d->percentiles.empty()) most = std::max(most, 1 / std::max(1 - d->percentiles.back().part, 1e-12));
   }
   svg::Chart chart("Percentiles: " + key.title(), in_words(view, key), svg::Axis::percentiles(most), extent.log_time(),
-                   "percentile", "time per packet");
+                   "percentile [%]", "time per packet");
   for (std::size_t i = 0; i < of.size(); ++i) {
     if (of[i] == nullptr) continue;
     std::vector<svg::Point> points;
@@ -124,17 +124,19 @@ std::string throughput_chart(const View& view, const Panel& panel, double most) 
   std::vector<std::string> names;
   for (const Key& key : panel.keys) names.push_back(panel.group_name(key.*panel.group));
   std::string words;
-  svg::Axis y = svg::Axis::linear(most, most >= 1e6 ? 1e6 : 1e3);
+  const double unit = most >= 1e6 ? 1e6 : 1e3;
   svg::Chart chart(panel.caption, "Packets per second; the table of ratios has the figures.", svg::Axis::groups(names),
-                   std::move(y), "", most >= 1e6 ? "Mpackets/s" : "kpackets/s");
+                   svg::Axis::linear(most, unit), "", most >= 1e6 ? "Mpackets/s" : "kpackets/s");
   const auto ports = static_cast<double>(view.ports().size());
+  const bool labelled = panel.keys.size() * view.ports().size() <= 10;  // else they would run into each other
   for (std::size_t g = 0; g < panel.keys.size(); ++g) {
     for (std::size_t i = 0; i < view.ports().size(); ++i) {
       const double rate = view.value_or_0(panel.keys[g], view.ports()[i], "rate");
       if (rate <= 0) continue;
       const double width = 0.8 / ports, from = static_cast<double>(g) + 0.1 + static_cast<double>(i) * width;
       chart.bar({from, from + width * 0.92, rate}, i,
-                fmt::format("{}, {}: {}", view.ports()[i], panel.keys[g].title(), units::rate(rate)));
+                fmt::format("{}, {}: {}", view.ports()[i], panel.keys[g].title(), units::rate(rate)),
+                labelled ? units::significant(rate / unit) : "");
     }
   }
   return html::figure(panel.caption, chart);
@@ -166,17 +168,18 @@ std::vector<Panel> panels(const std::vector<Key>& keys) {
   return out;
 }
 
+/// Of one repetition [s]: its buckets are of equal width.
+double duration_of(const std::vector<TimeBucket>& buckets) {
+  if (buckets.empty()) return 0;
+  const double last = buckets.back().begin;
+  return last + (buckets.size() > 1 ? last / static_cast<double>(buckets.size() - 1) : 1e-6);
+}
+
 /// The cycles of one port: a band from least to greatest, the median as a line; repetitions one after another.
-std::string over_time_chart(const OverTime& one, std::size_t series, const Extent& extent) {
-  double end = 0, width = 0;
-  for (const auto& buckets : one.repetitions) {
-    if (buckets.empty()) continue;
-    width = buckets.size() > 1 ? buckets.back().begin / static_cast<double>(buckets.size() - 1) : 1e-6;
-    end += buckets.back().begin + width;
-  }
+std::string over_time_chart(const OverTime& one, std::size_t series, const Extent& extent, double end) {
   const std::string caption = fmt::format("{}: {}", one.port, one.key.direction);
-  svg::Chart chart(caption, "Band: least to greatest of each stretch of time. Line: its median.",
-                   svg::Axis::linear(end), extent.log_time(), "measured time [s]", "time per packet");
+  svg::Chart chart(caption, "Band: least to greatest of each stretch of time. Line: its median.", svg::Axis::exact(end),
+                   extent.log_time(), "measured time [s]", "time per packet");
   double offset = 0;
   for (const auto& buckets : one.repetitions) {
     std::vector<svg::Range> band;
@@ -187,7 +190,7 @@ std::string over_time_chart(const OverTime& one, std::size_t series, const Exten
     if (offset > 0) chart.divide(offset);
     chart.band(band, series);
     chart.line(median, series);
-    if (!buckets.empty()) offset += buckets.back().begin + width;
+    offset += duration_of(buckets);
   }
   return html::figure(caption, chart);
 }
@@ -260,15 +263,19 @@ std::string over_time_section(const View& view) {
   std::string out =
       "<section id=\"jitter\"><h2>Cycles over time</h2>\n" + over_time_note(all) + "<div class=\"charts\">";
   Extent extent;
+  double longest = 0;
   for (const OverTime& one : all) {
+    double duration = 0;
     for (const auto& buckets : one.repetitions) {
+      duration += duration_of(buckets);
       for (const TimeBucket& b : buckets) extent.add(b.min), extent.add(b.max);
     }
+    longest = std::max(longest, duration);
   }
   for (const Key& key : view.keys()) {
     const auto of = by_port(all, view, key);
     for (std::size_t i = 0; i < of.size(); ++i) {
-      if (of[i] != nullptr) out += over_time_chart(*of[i], i, extent);
+      if (of[i] != nullptr) out += over_time_chart(*of[i], i, extent, longest);
     }
   }
   return out + "</div></section>\n";

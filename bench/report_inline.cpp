@@ -30,9 +30,9 @@ constexpr Column kColumns[]{{"core_cycles_per_packet", "core cycles/packet", fal
                             {"max", "max", false, nullptr}};
 
 std::string setup_in_words(const std::string& setup) {
-  if (setup == "inline") return "inline: the driver alone, one thread, descriptors and packets in the nearest cache";
-  if (setup == "l3-cold") return "l3-cold: what the NIC would have written lies in the L3 cache, as after DMA";
-  if (setup == "threaded") return "threaded: the NIC's part runs on a core of its own";
+  if (setup == "inline") return "inline: the driver alone on one thread; the device moves between the timed stretches";
+  if (setup == "l3-cold") return "l3-cold: the same, with the caches before L3 emptied ahead of each timed stretch";
+  if (setup == "threaded") return "threaded: the device runs on another core";
   return setup;
 }
 
@@ -56,46 +56,71 @@ std::string unit_of(const Document& document, const std::string& setup, const Co
   return "ns";
 }
 
-std::string value_cell(const View& view, const Key& key, const std::vector<std::string>& ports, std::size_t i,
-                       const Column& column, const std::string& unit) {
-  const auto value = view.value(key, ports[i], column.metric), base = view.value(key, ports[0], column.metric);
-  if (!value) return R"(<td class="num even">-</td>)";
-  const std::string text =
-      unit == "ns" ? units::duration(*value) : units::significant(*value) + (unit.empty() ? "" : " " + unit);
-  if (i == 0) return fmt::format(R"(<td class="num">{}<br/><span class="pair">baseline</span></td>)", escaped(text));
-  return fmt::format(R"(<td class="num">{}<br/>{}</td>)", escaped(text),
-                     base ? html::ratio(*value, *base, column.more_is_better) : "");
+std::string value_text(double value, const std::string& unit) {
+  return unit == "ns" ? units::duration(value) : units::significant(value) + (unit.empty() ? "" : " " + unit);
 }
 
-std::string table(const View& view, const std::string& setup, const std::vector<std::string>& ports) {
-  std::vector<Column> columns;
+std::string headings(const std::string& first, const std::vector<std::string>& rest) {
+  std::string out = "<thead><tr>" + element("th", first, R"(scope="col")");
+  for (const std::string& name : rest) out += element("th", name, R"(scope="col" class="num")");
+  return out + "</tr></thead>\n";
+}
+
+std::vector<Column> columns_of(const View& view) {
+  std::vector<Column> out;
   for (const Column& column : kColumns) {
-    const auto& figures = view.document().figures;
-    if (std::any_of(figures.begin(), figures.end(),
-                    [&](const Figure& f) { return f.setup == setup && f.metric == column.metric; })) {
-      columns.push_back(column);
-    }
+    const auto has = [&](const Key& key) {
+      return std::any_of(view.ports().begin(), view.ports().end(),
+                         [&](const std::string& port) { return view.value(key, port, column.metric).has_value(); });
+    };
+    if (std::any_of(view.keys().begin(), view.keys().end(), has)) out.push_back(column);
   }
-  std::string out = R"(<table class="figures"><thead><tr><th scope="col">Port</th>)";
-  for (const Column& column : columns) out += element("th", column.name, R"(scope="col" class="num")");
-  out += "</tr></thead>\n";
+  return out;
+}
+
+/// One figure, all ports side by side: a row for each case and burst.
+std::string comparison(const View& view, const std::string& setup, const std::vector<std::string>& ports,
+                       const Column& column) {
+  const std::string unit = unit_of(view.document(), setup, column);
+  std::string out = R"(<table class="figures">)" + headings(column.name, ports) + "<tbody>";
+  for (const Key& key : view.keys()) {
+    const auto base = view.value(key, ports[0], column.metric);
+    out += "<tr>" + element("th", key.title(), R"(scope="row" class="port")");
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      const auto value = view.value(key, ports[i], column.metric);
+      const std::string text = value ? escaped(value_text(*value, unit)) : "-";
+      const std::string ratio =
+          i > 0 && base && value ? "<br/>" + html::ratio(*value, *base, column.more_is_better) : "";
+      out += fmt::format(R"(<td class="num">{}{}</td>)", text, ratio);
+    }
+    out += "</tr>\n";
+  }
+  return html::scrollable(fmt::format("Drivers alone, {}: {}", setup, column.name), out + "</tbody></table>");
+}
+
+/// Every figure of every port.
+std::string all_figures(const View& view, const std::string& setup, const std::vector<std::string>& ports,
+                        const std::vector<Column>& columns) {
+  std::vector<std::string> names;
+  for (const Column& column : columns) names.emplace_back(column.name);
+  std::string out = R"(<table class="figures">)" + headings("Port", names);
   for (const Key& key : view.keys()) {
     out += fmt::format(R"(<tbody><tr><th scope="rowgroup" colspan="{}">{}</th></tr>)", columns.size() + 1,
                        escaped(key.title()));
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-      if (std::none_of(columns.begin(), columns.end(),
-                       [&](const Column& c) { return view.value(key, ports[i], c.metric).has_value(); })) {
-        continue;
-      }
-      out += "<tr>" + element("th", ports[i], R"(scope="row" class="port")");
+    for (const std::string& port : ports) {
+      std::string row;
+      bool any = false;
       for (const Column& column : columns) {
-        out += value_cell(view, key, ports, i, column, unit_of(view.document(), setup, column));
+        const auto value = view.value(key, port, column.metric);
+        any = any || value;
+        row +=
+            element("td", value ? value_text(*value, unit_of(view.document(), setup, column)) : "-", R"(class="num")");
       }
-      out += "</tr>\n";
+      if (any) out += "<tr>" + element("th", port, R"(scope="row" class="port")") + row + "</tr>\n";
     }
     out += "</tbody>";
   }
-  return html::scrollable("Drivers alone, " + setup, out + "</table>");
+  return html::scrollable("Drivers alone, all figures, " + setup, out + "</table>");
 }
 
 using Group = std::tuple<std::string, std::string, std::uint32_t>;  ///< keys that differ in nothing but the burst
@@ -107,7 +132,7 @@ std::string burst_chart(const View& view, const std::vector<std::string>& ports,
   for (const Key& key : keys) {
     for (const std::string& port : ports) most = std::max(most, view.value_or_0(key, port, column.metric));
   }
-  if (most <= 0 || keys.size() < 2) return {};
+  if (most <= 0 || keys.front().burst == keys.back().burst) return {};
   Key title = keys.front();
   title.burst = 1;
   const std::string caption = title.title() + ": " + column.name;
@@ -124,16 +149,23 @@ std::string burst_chart(const View& view, const std::vector<std::string>& ports,
   return html::figure(caption, chart);
 }
 
-std::string charts(const View& view, const std::vector<std::string>& ports) {
+std::string charts(const View& view, const std::vector<std::string>& ports, const Column& column) {
   std::map<Group, std::vector<Key>> groups;
-  for (const Key& key : view.keys()) {
-    if (key.burst != 0) groups[{key.case_name, key.direction, key.frame_bytes}].push_back(key);
-  }
+  for (const Key& key : view.keys()) groups[{key.case_name, key.direction, key.frame_bytes}].push_back(key);
   std::string out;
-  for (const auto& [group, keys] : groups) {
-    for (const Column& column : {kColumns[0], kColumns[3]}) out += burst_chart(view, ports, keys, column);
-  }
+  for (const auto& [group, keys] : groups) out += burst_chart(view, ports, keys, column);
   return out.empty() ? out : html::legend(ports) + "<div class=\"charts\">" + out + "</div>\n";
+}
+
+std::string setup_section(const Document& document, const std::string& setup) {
+  const View view(document, setup);
+  const auto ports = baseline_first(view.ports());
+  const auto columns = columns_of(view);
+  std::string out = element("h3", setup_in_words(setup)) + "\n";
+  if (columns.empty()) return out + "<p>None of these figures is known to this report; the JSON has them.</p>\n";
+  out += fmt::format("<p>By case and burst; ratios are against <strong>{}</strong>.</p>\n", escaped(ports[0]));
+  return out + charts(view, ports, columns[0]) + comparison(view, setup, ports, columns[0]) +
+         "<details><summary>All figures</summary>" + all_figures(view, setup, ports, columns) + "</details>\n";
 }
 
 }  // namespace
@@ -147,13 +179,7 @@ std::string inline_section(const Document& document) {
   std::string out =
       "<section id=\"inline\"><h2>The drivers alone</h2>\n<p>What a driver's own code costs per packet, without a "
       "wire, beside other drivers where they were measured.</p>\n";
-  for (const std::string& setup : setups) {
-    const View view(document, setup);
-    const auto ports = baseline_first(view.ports());
-    out +=
-        fmt::format("<h3>{}</h3>\n<p>Ratios are against <strong>{}</strong>.</p>\n{}{}", escaped(setup_in_words(setup)),
-                    escaped(ports[0]), charts(view, ports), table(view, setup, ports));
-  }
+  for (const std::string& setup : setups) out += setup_section(document, setup);
   if (!document.inline_runs.empty()) {
     out += "<details><summary>How these were measured</summary><ul class=\"notes\">\n";
     for (const auto& [file, line] : document.inline_runs) out += element("li", file + ": " + line) + "\n";

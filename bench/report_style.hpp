@@ -11,11 +11,11 @@ inline constexpr std::string_view kStyle = R"(
 :root { color-scheme: light dark;
   --page: #f5f7fa; --card: #ffffff; --text: #16202c; --dim: #55606e; --edge: #d5dbe3; --grid: #e6eaef;
   --better: #0a5bb5; --better-back: #e3effc; --worse: #9a3b00; --worse-back: #fdeadd; --link: #0a5bb5;
-  --s0: #838d9a; --s1: #0a5bb5; --s2: #c2570c; --s3: #0b7a5c; --s4: #a63d8f; --s5: #7a6400; }
+  --s0: #838d9a; --s1: #0a5bb5; --s2: #c2570c; --s3: #0b7a5c; --s4: #a63d8f; --s5: #22262c; }
 @media (prefers-color-scheme: dark) { :root {
   --page: #0e141b; --card: #172029; --text: #e8edf3; --dim: #a3afbd; --edge: #303c49; --grid: #26313c;
   --better: #7cb8ff; --better-back: #14304f; --worse: #ffae75; --worse-back: #4a2811; --link: #7cb8ff;
-  --s0: #8b97a5; --s1: #5aa7ff; --s2: #f58b3f; --s3: #35c79a; --s4: #e58bd0; --s5: #d9c14a; } }
+  --s0: #8b97a5; --s1: #5aa7ff; --s2: #f58b3f; --s3: #35c79a; --s4: #e58bd0; --s5: #f5f1d8; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
 main, header, footer { max-width: 1320px; margin: 0 auto; padding: 0 clamp(12px, 3vw, 32px); }
@@ -32,12 +32,13 @@ section { background: var(--card); border: 1px solid var(--edge); border-radius:
 :focus-visible { outline: 3px solid var(--s1); outline-offset: 2px; }
 .sub { color: var(--dim); }
 .num { font-variant-numeric: tabular-nums; text-align: right; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 215px), 1fr)); gap: 14px;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 160px), 1fr)); gap: 12px;
   margin: 0 0 24px; }
 .tile { background: var(--card); border: 1px solid var(--edge); border-radius: 10px; padding: 14px 18px 18px; }
 .tile h3 { margin: 0; font-size: .95rem; color: var(--dim); font-weight: 500; }
 .tile .big { margin: 2px 0 8px; line-height: 1.2; }
-.tile .big .ratio { background: none; padding: 0; font-size: 1.9rem; letter-spacing: -.01em; }
+.tile .big .ratio { background: none; padding: 0; font-size: clamp(1.3rem, 2.2vw + .6rem, 1.9rem);
+  letter-spacing: -.01em; }
 .tile .row { display: flex; justify-content: space-between; gap: 10px; font-size: .84rem; }
 .tile .row .name { color: var(--dim); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .tile .row .num { white-space: nowrap; }
@@ -53,14 +54,15 @@ th.num, td.num { text-align: right; }
 td.num { white-space: nowrap; }
 .ratios th[scope=rowgroup] { font-weight: 500; }
 .figures th[scope=rowgroup] { padding-top: 16px; }
-.figures th.port, td.port { font-weight: 400; padding-left: 18px; }
+.figures th.port, td.port { font-weight: 400; padding-left: 18px; white-space: nowrap; }
 .figures { width: auto; min-width: 60%; }
 .ratio { white-space: nowrap; padding: 1px 7px; border-radius: 6px; print-color-adjust: exact; }
 .better { color: var(--better); background: var(--better-back); }
 .worse, .bad { color: var(--worse); background: var(--worse-back); }
 .bad { font-weight: 700; }
 .even { color: var(--dim); }
-.pair { color: var(--dim); font-size: .85rem; }
+.pair { color: var(--dim); font-size: .85rem; } .pair span { white-space: nowrap; }
+.ratios thead th { width: 22%; } .ratios thead th:first-child { width: auto; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 22px; }
 .key { display: inline-flex; align-items: center; gap: 8px; overflow-wrap: anywhere; }
 .swatch { width: 28px; height: 12px; flex: none; }
@@ -94,7 +96,12 @@ button { font: inherit; color: var(--text); background: var(--card); border: 1px
   padding: 4px 14px; cursor: pointer; }
 footer { color: var(--dim); padding-bottom: 30px; font-size: .9rem; }
 @media (max-width: 560px) { body { font-size: 15px; } th, td { padding: 6px 5px; } table { font-size: .84rem; }
-  .pair { font-size: .76rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 6px; } }
+  .pair { font-size: .76rem; } .ratios, .ratios tbody { display: block; } .ratios thead { display: none; }
+  .ratios tr { display: grid; grid-template-columns: repeat(3, 1fr); border-top: 1px solid var(--edge); }
+  .ratios tr *:is(th, td.port) { grid-column: 1 / -1; font-weight: 600; padding-bottom: 0; border: 0; }
+  .ratios td { border: 0; } .ratios td.num { text-align: left; white-space: normal; }
+  .ratios td[data-name]::before { content: attr(data-name); display: block; color: var(--dim); }
+  .tile { padding: 10px 12px 12px; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 6px; } }
 @media print { body { background: #fff; font-size: 11px; } section, .tile { border-color: #bbb; break-inside: auto; }
   nav, button { display: none; } details::details-content { content-visibility: visible; display: block; }
   .case, tbody, .tile { break-inside: avoid; } pre { max-height: none; } #raw { display: none; } }

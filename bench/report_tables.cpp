@@ -33,8 +33,8 @@ std::string tile(const std::string& what, const std::string& ratio, const View& 
   const auto index =
       static_cast<std::size_t>(std::find(view.ports().begin(), view.ports().end(), port) - view.ports().begin());
   const auto row = [&](const std::string& name, double v, const std::string& text, std::size_t series) {
-    return fmt::format(R"(<div class="row"><span class="name">{}</span><span class="num">{}</span></div>)"
-                       R"(<div class="track"><span class="fill f{}" style="width:{:.1f}%"></span></div>)",
+    return fmt::format(R"(<div class="row"><span class="name" title="{0}">{0}</span><span class="num">{1}</span></div>)"
+                       R"(<div class="track"><span class="fill f{2}" style="width:{3:.1f}%"></span></div>)",
                        escaped(name), text, series % svg::Chart::kSeries, 100 * v / most);
   };
   return fmt::format(R"(<div class="tile"><h3>{}</h3><p class="big">{}</p>{}{}</div>)"
@@ -64,9 +64,11 @@ std::string calls_tile(const View& view, const std::string& port) {
 /// Value and ratio of one port in one cell, with the baseline's value.
 std::string ratio_cell(const View& view, const Key& key, const std::string& port, const Column& column) {
   const auto base = view.value(key, view.ports()[0], column.metric), value = view.value(key, port, column.metric);
-  if (!value) return R"(<td class="num even">-</td>)";
-  if (!base) return fmt::format(R"(<td class="num">{}</td>)", column.text(*value));
-  return fmt::format(R"(<td class="num">{}<br/><span class="pair">{} → {}</span></td>)",
+  // The column's name once more, for screens too narrow for columns.
+  const std::string begin = fmt::format(R"(<td class="num" data-name="{}">)", column.name);
+  if (!value) return begin + "-</td>";
+  if (!base) return begin + column.text(*value) + "</td>";
+  return fmt::format(R"({}{}<br/><span class="pair"><span>{} →</span> <span>{}</span></span></td>)", begin,
                      html::ratio(*value, *base, column.more_is_better), column.text(*base), column.text(*value));
 }
 
@@ -132,15 +134,17 @@ std::string frames_row(const View& view, const std::string& port) {
 std::string headline_section(const View& view) {
   std::string out;
   for (std::size_t i = 1; i < view.ports().size(); ++i) {
-    std::string tiles;
+    std::string tiles, frames;
     for (const Column& column : {kRatioColumns[0], kRatioColumns[1]}) {
       for (const Key& key : view.keys()) {
-        if (key.case_name == "cyclic") tiles += time_tile(view, key, view.ports()[i], column);
+        if (key.case_name != "cyclic") continue;
+        tiles += time_tile(view, key, view.ports()[i], column);
+        frames = fmt::format("{}-byte frames", key.frame_bytes);
       }
     }
     if (tiles.empty()) continue;
-    out += fmt::format("<h2>{} against {}, cyclic</h2>\n<div class=\"tiles\">{}{}</div>\n", escaped(view.ports()[i]),
-                       escaped(view.ports()[0]), tiles, calls_tile(view, view.ports()[i]));
+    out += fmt::format("<h2>Cyclic, {}: {} against {}</h2>\n<div class=\"tiles\">{}{}</div>\n", frames,
+                       escaped(view.ports()[i]), escaped(view.ports()[0]), tiles, calls_tile(view, view.ports()[i]));
   }
   return out;
 }

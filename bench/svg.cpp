@@ -12,7 +12,7 @@ namespace bench::svg {
 namespace {
 
 constexpr double kWidth = 440, kHeight = 250;
-constexpr double kLeft = 58, kRight = 12, kTop = 22, kBottom = 40;
+constexpr double kLabels = 58, kNoLabels = 20, kRight = 20, kTop = 22, kBottom = 40;  // margins
 constexpr double kPlotRight = kWidth - kRight, kPlotBottom = kHeight - kBottom;
 
 std::string class_of(std::size_t series) { return fmt::format("s{}", series % Chart::kSeries); }
@@ -26,6 +26,17 @@ double nice_step(double raw) {
     if (raw <= factor * decade * 1.0001) return factor * decade;
   }
   return 10 * decade;
+}
+
+/// At most `most` characters (UTF-8); an ellipsis for what is missing.
+std::string shortened(const std::string& text, std::size_t most) {
+  std::size_t characters = 0, end = text.size();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;  // goes on with a character
+    if (characters == most - 1) end = i;
+    ++characters;
+  }
+  return characters <= most ? text : text.substr(0, end) + "…";
 }
 
 }  // namespace
@@ -57,22 +68,27 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-Axis Axis::linear(double high, double per_label, std::string_view unit) {
-  if (!(high > 0)) high = 1;
+Axis Axis::linear(double high, double per_label) {
+  if (!(high > 0)) high = per_label;
   const double step = nice_step(high / per_label / 4) * per_label;
-  const double end = std::ceil(high / step * 0.9999) * step;
-  Axis axis(0, end, false);
-  for (double v = 0; v <= end * 1.0001; v += step) {
-    axis.ticks_.push_back({v, fmt::format("{:.4g}{}{}", v / per_label, unit.empty() ? "" : " ", unit)});
-  }
+  Axis axis(0, std::ceil(high / step * 0.9999) * step, false);
+  for (double v = 0; v <= axis.high_ * 1.0001; v += step)
+    axis.ticks_.push_back({v, fmt::format("{:.4g}", v / per_label)});
+  return axis;
+}
+
+Axis Axis::exact(double high) {
+  Axis axis = linear(high);
+  if (high > 0) axis.high_ = high;
+  std::erase_if(axis.ticks_, [&](const Tick& t) { return t.value > axis.high_; });
   return axis;
 }
 
 Axis Axis::log_time(double low, double high) {
   low = std::max(low, 0.1);
   if (!(high > low)) high = low * 2;
-  if (high < low * 4) low /= 2, high *= 2;  // else the ticks would be too few to read it
-  Axis axis(low, high, true);
+  Axis axis(1 / nice_step(1 / low), nice_step(high), true);  // 1, 2, 5 are, turned over, 1, 0.5, 0.2
+  low = axis.low_, high = axis.high_;
   const double decades = std::log10(high / low);
   for (double decade = std::pow(10, std::floor(std::log10(low))); decade <= high; decade *= 10) {
     for (const double factor : {1.0, 2.0, 5.0}) {
@@ -103,6 +119,7 @@ Axis Axis::powers_of_two(double high) {
 
 Axis Axis::groups(const std::vector<std::string>& names) {
   Axis axis(0, static_cast<double>(std::max<std::size_t>(names.size(), 1)), false);
+  axis.has_lines_ = false;
   for (std::size_t i = 0; i < names.size(); ++i) axis.ticks_.push_back({static_cast<double>(i) + 0.5, names[i]});
   return axis;
 }
@@ -121,7 +138,8 @@ Chart::Chart(std::string title, std::string description, Axis x, Axis y, std::st
       x_(std::move(x)),
       y_(std::move(y)) {}
 
-double Chart::px(double x) const { return kLeft + x_.part(x) * (kPlotRight - kLeft); }
+double Chart::left() const { return y_.ticks().empty() ? kNoLabels : kLabels; }
+double Chart::px(double x) const { return left() + x_.part(x) * (kPlotRight - left()); }
 double Chart::py(double y) const { return kPlotBottom - y_.part(y) * (kPlotBottom - kTop); }
 
 void Chart::line(const std::vector<Point>& points, std::size_t series, bool with_dots) {
@@ -144,11 +162,14 @@ void Chart::band(const std::vector<Range>& ranges, std::size_t series) {
   body_ += fmt::format(R"(<path class="band {}" d="{}{}Z"/>)", class_of(series), there, back);
 }
 
-void Chart::bar(const Step& step, std::size_t series, const std::string& tooltip) {
+void Chart::bar(const Step& step, std::size_t series, const std::string& tooltip, const std::string& label) {
   const double x = px(step.from), y = std::min(py(step.height), kPlotBottom - 1);
   body_ += fmt::format(
       R"(<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>)",
       class_of(series), x, y, px(step.to) - x, kPlotBottom - y, escaped(tooltip));
+  if (label.empty()) return;
+  body_ +=
+      fmt::format(R"(<text class="x" x="{:.1f}" y="{:.1f}">{}</text>)", (x + px(step.to)) / 2, y - 4, escaped(label));
 }
 
 void Chart::divide(double x) {
@@ -170,21 +191,21 @@ void Chart::histogram(std::size_t row, std::size_t rows, const std::vector<Step>
   body_ +=
       fmt::format(R"(<path class="bar {}" d="{}"/><path class="axis" d="M{} H{}"/>)"
                   R"(<text class="label" x="{}" y="{:.1f}">{}</text><text class="note" x="{}" y="{:.1f}">{}</text>)",
-                  class_of(series), path, at(kLeft, bottom), kPlotRight, kLeft + 2, bottom - height + 13,
-                  escaped(label), kPlotRight, bottom - height + 13, escaped(note));
+                  class_of(series), path, at(left(), bottom), kPlotRight, left() + 2, bottom - height + 13,
+                  escaped(shortened(label, 28)), kPlotRight, bottom - height + 13, escaped(note));
 }
 
 std::string Chart::grid() const {
   std::string out;
   for (const Tick& t : x_.ticks()) {
     const double x = px(t.value);
-    out += fmt::format(R"(<path class="grid" d="M{}V{}"/>)", at(x, kTop), kPlotBottom);
+    if (x_.has_lines()) out += fmt::format(R"(<path class="grid" d="M{}V{}"/>)", at(x, kTop), kPlotBottom);
     out += fmt::format(R"(<text class="x" x="{:.1f}" y="{}">{}</text>)", x, kPlotBottom + 15, escaped(t.label));
   }
   for (const Tick& t : y_.ticks()) {
     const double y = py(t.value);
-    out += fmt::format(R"(<path class="grid" d="M{}H{}"/>)", at(kLeft, y), kPlotRight);
-    out += fmt::format(R"(<text class="y" x="{}" y="{:.1f}">{}</text>)", kLeft - 6, y + 4, escaped(t.label));
+    out += fmt::format(R"(<path class="grid" d="M{}H{}"/>)", at(left(), y), kPlotRight);
+    out += fmt::format(R"(<text class="y" x="{}" y="{:.1f}">{}</text>)", left() - 6, y + 4, escaped(t.label));
   }
   out += fmt::format(R"(<text class="name" x="{}" y="{}">{}</text>)", kPlotRight, kHeight - 6, escaped(x_name_));
   out += fmt::format(R"(<text class="name-y" x="2" y="12">{}</text>)", escaped(y_name_));
@@ -196,7 +217,7 @@ std::string Chart::text() const {
   return fmt::format(
       R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>)"
       R"(<desc>{}</desc>{}<path class="axis" d="M{} H{}"/>{}</svg>)",
-      kWidth, kHeight, title, title, escaped(description_), grid(), at(kLeft, kPlotBottom), kPlotRight, body_);
+      kWidth, kHeight, title, title, escaped(description_), grid(), at(left(), kPlotBottom), kPlotRight, body_);
 }
 
 }  // namespace bench::svg

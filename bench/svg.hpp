@@ -20,9 +20,11 @@ struct Tick {
 /// From values to a part of the axis, with its ticks.
 class Axis {
  public:
-  /// Round steps from 0 to `high` or a little beyond; `per_label`: labels show value / per_label.
-  static Axis linear(double high, double per_label = 1, std::string_view unit = {});
-  /// Times [ns]; ticks at 1, 10, 100 and, where few, 2 and 5; `high` <= `low` is mended.
+  /// Round steps from 0 to `high`, and one beyond if it is no multiple of one; labels show value / per_label.
+  static Axis linear(double high, double per_label = 1);
+  /// The same, but not beyond `high`.
+  static Axis exact(double high);
+  /// Times [ns], from one 1, 2 or 5 to another; ticks at 1, 10, 100 and, where few, 2 and 5. `high` <= `low` is mended.
   static Axis log_time(double low, double high);
   /// Percentiles, as x = 1 / (1 - p): 0 %, 50 %, 90 %, 99 %, 99.9 %...
   static Axis percentiles(double most);
@@ -34,11 +36,12 @@ class Axis {
   /// 0 at the low end, 1 at the high end; what lies beyond is on the end.
   [[nodiscard]] double part(double value) const;
   [[nodiscard]] const std::vector<Tick>& ticks() const noexcept { return ticks_; }
+  [[nodiscard]] bool has_lines() const noexcept { return has_lines_; }
 
  private:
   Axis(double low, double high, bool logarithmic) : low_(low), high_(high), logarithmic_(logarithmic) {}
   double low_, high_;
-  bool logarithmic_;
+  bool logarithmic_, has_lines_ = true;  ///< lines across the chart at its ticks
   std::vector<Tick> ticks_;
 };
 
@@ -63,8 +66,8 @@ class Chart {
 
   void line(const std::vector<Point>& points, std::size_t series, bool with_dots = false);
   void band(const std::vector<Range>& ranges, std::size_t series);
-  /// From 0 to `height`, between `from` and `to`.
-  void bar(const Step& step, std::size_t series, const std::string& tooltip);
+  /// From 0 to `height`, between `from` and `to`; `label` stands above it.
+  void bar(const Step& step, std::size_t series, const std::string& tooltip, const std::string& label);
   /// A dashed vertical line.
   void divide(double x);
   /// Row `row` of `rows` of a chart without y axis: steps over a common x axis, the highest as high as the row.
@@ -73,6 +76,7 @@ class Chart {
   [[nodiscard]] std::string text() const;
 
  private:
+  [[nodiscard]] double left() const;
   [[nodiscard]] double px(double x) const;
   [[nodiscard]] double py(double y) const;
   [[nodiscard]] std::string grid() const;
