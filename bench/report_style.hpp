@@ -12,12 +12,12 @@ inline constexpr std::string_view kStyle = R"(
   --page: #f5f7fa; --card: #ffffff; --text: #16202c; --dim: #55606e; --edge: #d5dbe3; --grid: #e6eaef;
   --better: #0a5bb5; --better-back: #e3effc; --worse: #9a3b00; --worse-back: #fdeadd; --link: #0a5bb5;
   --s0: #838d9a; --s1: #0a5bb5; --s2: #c2570c; --s3: #0b7a5c; --s4: #a63d8f; --s5: #22262c; }
-@media (prefers-color-scheme: dark) { :root {
+@media screen and (prefers-color-scheme: dark) { :root {
   --page: #0e141b; --card: #172029; --text: #e8edf3; --dim: #a3afbd; --edge: #303c49; --grid: #26313c;
   --better: #7cb8ff; --better-back: #14304f; --worse: #ffae75; --worse-back: #4a2811; --link: #7cb8ff;
   --s0: #8b97a5; --s1: #5aa7ff; --s2: #f58b3f; --s3: #35c79a; --s4: #e58bd0; --s5: #f5f1d8; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 0; background: var(--page); color: var(--text); font: 1rem/1.5 system-ui, sans-serif; }
 main, header, footer { max-width: 1320px; margin: 0 auto; padding: 0 clamp(12px, 3vw, 32px); }
 header { padding-top: 28px; }
 h1 { font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; margin: 0 0 6px; overflow-wrap: anywhere; }
@@ -95,16 +95,19 @@ pre.command { white-space: pre-wrap; overflow-wrap: anywhere; }
 button { font: inherit; color: var(--text); background: var(--card); border: 1px solid var(--s0); border-radius: 6px;
   padding: 4px 14px; cursor: pointer; }
 footer { color: var(--dim); padding-bottom: 30px; font-size: .9rem; }
-@media (max-width: 560px) { body { font-size: 15px; } th, td { padding: 6px 5px; } table { font-size: .84rem; }
+@media screen and (max-width: 560px) { html { font-size: 15px; } th, td { padding: 6px 4px; }
+  table { font-size: .84rem; } .ratio { padding: 1px 4px; }
   .pair { font-size: .76rem; } .ratios, .ratios tbody { display: block; } .ratios thead { display: none; }
-  .ratios tr { display: grid; grid-template-columns: repeat(3, 1fr); border-top: 1px solid var(--edge); }
+  .ratios tr { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); border-top: 1px solid var(--edge); }
   .ratios tr *:is(th, td.port) { grid-column: 1 / -1; font-weight: 600; padding-bottom: 0; border: 0; }
   .ratios td { border: 0; } .ratios td.num { text-align: left; white-space: normal; }
   .ratios td[data-name]::before { content: attr(data-name); display: block; color: var(--dim); }
   .tile { padding: 10px 12px 12px; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 6px; } }
-@media print { body { background: #fff; font-size: 11px; } section, .tile { border-color: #bbb; break-inside: auto; }
-  nav, button { display: none; } details::details-content { content-visibility: visible; display: block; }
-  .case, tbody, .tile { break-inside: avoid; } pre { max-height: none; } #raw { display: none; } }
+@media print { html { font-size: 10px; } body { background: #fff; } nav, button, #raw { display: none; }
+  main, header, footer { max-width: none; padding: 0; } section, .tile { border: 0; padding: 0 0 1rem; }
+  .charts { grid-template-columns: 1fr 1fr; } .tiles { grid-template-columns: repeat(5, 1fr); }
+  .scroll { overflow: visible; } th, td { padding: 3px 6px; } .case, .tile, tr, figure { break-inside: avoid; }
+  h2, h3, h4, summary { break-after: avoid; } }
 )";
 
 /// Shows the button and lets it copy; without scripts the text can be selected as any other.
