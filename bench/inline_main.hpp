@@ -86,7 +86,7 @@ class InlineProgram {
         watch_(options.cpu),
         walk_(options.cold_bytes) {}
 
-  /// Calls the program's cases by their names, PORT/SETUP/CASE[/burst:N].
+  /// The program's cases, by their names PORT/SETUP/CASE[/burst:N].
   void add_cases() {
     const auto sizes = []<std::uint32_t... kSizes>(std::integer_sequence<std::uint32_t, kSizes...>, auto add) {
       (add.template operator()<kSizes>(), ...);
@@ -99,6 +99,12 @@ class InlineProgram {
     sizes(Some{}, [this]<std::uint32_t kSize>() { this->template add_three<kSize>("l3-cold"); });
     if (options_.device_cpu < 0) return;
     sizes(Some{}, [this]<std::uint32_t kSize>() { this->template add_three<kSize>("threaded"); });
+  }
+  /// For a variation of another port: only setup inline, a few bursts.
+  void add_few_cases() {
+    add_three<1>("inline");
+    add_three<32>("inline");
+    add<OneArrives<R>>("inline", "");
   }
   [[nodiscard]] bool failed() const noexcept { return failed_; }
 
@@ -139,6 +145,7 @@ class InlineProgram {
         if (options_.instructions && InstructionCounter::kAvailable) count<Case>(state, *rig);
       }
       check_frames(*rig, Case::kShape.frames);
+      rig->check_faults();
     } catch (const std::exception& error) {
       failed_ = true;
       state.SkipWithError(error.what());

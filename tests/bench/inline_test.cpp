@@ -240,6 +240,7 @@ struct FakeRig {
     arrived.insert(arrived.end(), sent.begin(), sent.end());
     sent.clear();
   }
+  void check_faults() {}
   std::vector<Packet> sent, arrived;
 };
 static_assert(Rig<FakeRig>);
