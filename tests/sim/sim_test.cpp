@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include <pollux/core/poll.hpp>
+#include <pollux/core/unique_fd.hpp>
 #include <pollux/dma/region.hpp>
 #include <pollux/sim/clock.hpp>
 #include <pollux/sim/fault.hpp>
@@ -58,7 +60,7 @@ class Gadget final : public sim::NicModel {
   Calls calls;
   int resets = 0;
   Nanos seen{};
-  using NicModel::reach;
+  using NicModel::fetch;
 
  private:
   void prepare_read(std::uint32_t at) noexcept override { calls.emplace_back('p', at); }
@@ -173,12 +175,12 @@ TEST_F(Model, LivesByTheClockItIsGiven) {
 
 TEST_F(Model, ReachesMemoryOnlyAsBusMaster) {
   const DmaRegion memory = DmaRegion::allocate(iommu, 4096, PagePreference::kOrdinary);
-  EXPECT_EQ(gadget.reach(memory.bus().value(), 16, "descriptor"), nullptr);
+  EXPECT_EQ(gadget.fetch(memory.bus().value(), 16, "descriptor"), nullptr);
   expect_fault(FaultKind::kDma, "descriptor");
   gadget.write_config(pci_config::kCommand, 2, pci_config::kCommandMemory | pci_config::kCommandBusMaster);
-  EXPECT_EQ(gadget.reach(memory.bus().value() + 4080, 16, "descriptor"), memory.data() + 4080);
+  EXPECT_EQ(gadget.fetch(memory.bus().value() + 4080, 16, "descriptor"), memory.data() + 4080);
   EXPECT_EQ(faults.count(), 0u);
-  EXPECT_EQ(gadget.reach(memory.bus().value() + 4081, 16, "descriptor"), nullptr);
+  EXPECT_EQ(gadget.fetch(memory.bus().value() + 4081, 16, "descriptor"), nullptr);
   expect_fault(FaultKind::kDma, "descriptor");
 }
 
@@ -277,6 +279,60 @@ TEST(SimIommu, IsAskedAgainByAnEngineAfterEveryChange) {
   iommu.unmap(at_c, 4096);
   EXPECT_EQ(engine.at(at_c.value() + 8, 8), nullptr);
   EXPECT_EQ(engine.at(at_a.value() + 8, 8), a.data() + 8);
+}
+
+TEST(SimIommu, TakesMappingsAtAddressesOfTheirOwnersChoice) {
+  sim::Iommu iommu;
+  std::vector<std::byte> a(8192);
+  using Mapped = sim::Iommu::Mapped;
+  EXPECT_TRUE(iommu.insert({.bus = 0x3000, .bytes = 0x2000, .memory = a.data()}));
+  EXPECT_FALSE(iommu.insert({.bus = 0x4000, .bytes = 0x1000, .memory = a.data()}));
+  EXPECT_FALSE(iommu.insert({.bus = 0x2000, .bytes = 0x1001, .memory = a.data()}));
+  EXPECT_FALSE(iommu.insert({.bus = 0, .bytes = 0x10000, .memory = a.data()}));
+  EXPECT_TRUE(iommu.insert({.bus = 0x2000, .bytes = 0x1000, .memory = a.data(), .access = sim::DmaAccess::kRead}));
+  EXPECT_TRUE(iommu.insert({.bus = ~std::uint64_t{0} - 0xFFF, .bytes = 0x1000, .memory = a.data()}));
+  EXPECT_FALSE(iommu.erase_within(0x2000, 0x3FFF)) << "lies across";
+  EXPECT_FALSE(iommu.erase_within(0x4000, 0x8000));
+  EXPECT_EQ(iommu.mappings(), 3u);
+  sim::DmaEngine engine(iommu);
+  EXPECT_EQ(engine.at(0x2FF8, 16, sim::DmaAccess::kRead), nullptr) << "in no one mapping";
+  EXPECT_NE(engine.read(0x2FF8, 16), nullptr);
+  EXPECT_EQ(engine.read(0x1FF8, 16), nullptr);
+  EXPECT_FALSE(engine.write(0x2FF8, std::as_bytes(std::span("0123456789abcde"))));
+  EXPECT_EQ(a[0xFF8], std::byte{0}) << "all or nothing";
+  EXPECT_EQ(engine.read(~std::uint64_t{0} - 3, 8), nullptr);
+  const auto gone = iommu.erase_within(0, 0x4FFF);
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(gone->size(), 2u);
+  EXPECT_EQ(engine.at(0x3000, 8), nullptr);
+  EXPECT_EQ(iommu.erase_within(0, ~std::uint64_t{0}).value_or(std::vector<Mapped>{}).size(), 1u);
+}
+
+// ---- InterruptLines -----------------------------------------------------------------------------------------------
+
+TEST(InterruptLines, HoldsMessagesBackAndSendsEachOnce) {
+  const UniqueFd one(sys::eventfd(0)), two(sys::eventfd(0));
+  const auto take = [](const UniqueFd& fd) {
+    std::uint64_t n = 0;
+    return sys::read(fd.get(), &n, sizeof n) == sizeof n ? n : 0;
+  };
+  sim::InterruptLines lines;
+  lines.set_eventfd(0, one.get());
+  lines.set_eventfd(63, two.get());
+  lines.hold(std::uint64_t{1} << 63);
+  lines.message(0), lines.message(63), lines.message(63);
+  EXPECT_EQ(take(one), 1u);
+  EXPECT_EQ(take(two), 0u);
+  EXPECT_EQ(lines.waiting(), std::uint64_t{1} << 63);
+  lines.hold(1);
+  EXPECT_EQ(take(two), 1u);
+  lines.message(0);
+  lines.forget();
+  lines.hold(0);
+  EXPECT_EQ(take(one), 0u);
+  lines.message(0);
+  EXPECT_EQ(take(one), 1u);
+  lines.set_eventfd(0, -1), lines.set_eventfd(63, -1);
 }
 
 // ---- Cable and Loopback -------------------------------------------------------------------------------------------

@@ -38,17 +38,18 @@ inline void Model82574::look_at_rx_tail(Ring& ring) noexcept {
 inline bool Model82574::deliver(Ring& ring, Stored& frame) noexcept {
   const std::size_t room = buffer_bytes();
   while (has_descriptor(ring)) {
-    std::byte* at = head_descriptor(ring, "receive descriptor");
-    if (at == nullptr) return false;
-    const std::uint64_t address = load_header<Le64>(at);
-    check_posted(ring, at);
+    const std::uint64_t at = head_address(ring);
+    if (awaits_descriptor(ring)) return false;
+    const std::byte* posted = head_descriptor(ring, "receive descriptor");
+    if (posted == nullptr) return false;
+    const std::uint64_t address = load_header<Le64>(posted);
+    check_posted(ring, posted);
+    release_fetched(at, kDescriptorBytes);
     const std::size_t n = std::min(room, frame.bytes.size() - frame.done);
-    std::byte* buffer = reach(address, room, "receive buffer");
-    if (buffer == nullptr) {
+    if (!store(address, ConstBytes(frame.bytes).subspan(frame.done, n), "receive buffer", room)) {
       ring.broken = true;
       return false;
     }
-    std::memcpy(buffer, &frame.bytes[frame.done], n);
     frame.done += n;
     const bool last = frame.done == frame.bytes.size();
     write_back(at, frame, static_cast<std::uint32_t>(n), last);
@@ -81,17 +82,18 @@ inline void Model82574::check_posted(const Ring& ring, const std::byte* at) noex
 }
 
 /// The completion; its second half last, with DD. [82574 RX legacy, RX extended]
-inline void Model82574::write_back(std::byte* at, const Stored& frame, std::uint32_t n, bool last) noexcept {
+inline void Model82574::write_back(std::uint64_t at, const Stored& frame, std::uint32_t n, bool last) noexcept {
   using model::RxWriteBack;
   const std::uint32_t status = RxWriteBack::kDd | (last ? RxWriteBack::kEop | frame.status : 0);
   const std::uint32_t vlan = last ? frame.vlan : 0u;
   if (value<Rfctl>()[Rfctl::exten]) {
-    store_header(at, Le64{frame.mrq | std::uint64_t{frame.hash} << 32});
-    return publish(at + 8, status | std::uint64_t{n | vlan << 16} << 32);
+    (void)publish(at, frame.mrq | std::uint64_t{frame.hash} << 32, status | std::uint64_t{n | vlan << 16} << 32,
+                  "receive descriptor");
+    return;
   }
   const std::uint32_t checksum = last ? frame.checksum : 0u;
   const std::uint32_t flags = (status & 0xFF) | (status >> 24) << 8 | vlan << 16;  // status, errors, special
-  publish(at + 8, (n | checksum << 16) | std::uint64_t{flags} << 32);
+  (void)publish(at + 8, (n | checksum << 16) | std::uint64_t{flags} << 32, "receive descriptor");
 }
 inline void Model82574::warn_of_shortage(Ring& ring) noexcept {
   const std::uint32_t size = ring_size(ring);

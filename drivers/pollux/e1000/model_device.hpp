@@ -232,11 +232,13 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   // Rings of both directions (model_queue).
   bool on_ring_write(Ring& ring, std::uint32_t control, bool enabled, std::uint32_t at, std::uint32_t old,
                      std::uint32_t v) noexcept;
-  static void wake(std::array<Ring, kQueues>& rings) noexcept;
+  void wake(std::array<Ring, kQueues>& rings) noexcept;
   void look_at_tail(Ring& ring) noexcept;
   [[nodiscard]] bool has_descriptor(Ring& ring) noexcept;
   [[nodiscard]] std::uint32_t ring_size(Ring& ring) noexcept { return peek(ring.length) / kDescriptorBytes; }
-  [[nodiscard]] std::byte* head_descriptor(Ring& ring, const char* what) noexcept;
+  [[nodiscard]] std::uint64_t head_address(Ring& ring) noexcept;
+  [[nodiscard]] bool awaits_descriptor(Ring& ring) noexcept;
+  [[nodiscard]] const std::byte* head_descriptor(Ring& ring, const char* what) noexcept;
   void advance_head(Ring& ring) noexcept;
   [[nodiscard]] bool may_access_memory() noexcept { return !value<Ctrl>()[Ctrl::gio_master_disable]; }
 
@@ -270,7 +272,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   bool deliver(Ring& ring, Stored& frame) noexcept;
   [[nodiscard]] std::size_t buffer_bytes() noexcept;
   void check_posted(const Ring& ring, const std::byte* at) noexcept;
-  void write_back(std::byte* at, const Stored& frame, std::uint32_t n, bool last) noexcept;
+  void write_back(std::uint64_t at, const Stored& frame, std::uint32_t n, bool last) noexcept;
   void warn_of_shortage(Ring& ring) noexcept;
   void announce(const Stored& frame) noexcept;
   void raise_delayed() noexcept;
@@ -283,7 +285,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   bool send(ConstBytes frame) noexcept;
   bool run_descriptor(unsigned q) noexcept;
   void complain(unsigned q, std::string rule, std::uint64_t v) noexcept;
-  static void report_status(std::byte* at, const TxDescriptorWords& words) noexcept;
+  void report_status(std::uint64_t at, const TxDescriptorWords& words) noexcept;
   void set_context(unsigned q, const TxDescriptorWords& words) noexcept;
   bool append_buffer(unsigned q, const TxDescriptorWords& words) noexcept;
   void finish_packet(unsigned q, const TxDescriptorWords& words) noexcept;

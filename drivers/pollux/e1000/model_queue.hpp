@@ -26,11 +26,13 @@ inline bool Model82574::on_ring_write(Ring& ring, std::uint32_t control, bool en
   }
   ring.broken = false;
   ring.seen = kUnseen;
+  forget_fetched();
   return true;
 }
 
 /// A direction was switched on: its tails count from now.
 inline void Model82574::wake(std::array<Ring, kQueues>& rings) noexcept {
+  forget_fetched();
   for (Ring& ring : rings) {
     ring.seen = kUnseen;
     ring.broken = false;
@@ -62,10 +64,19 @@ inline bool Model82574::has_descriptor(Ring& ring) noexcept {
   return !ring.broken && peek(ring.head) != ring.end && ring.end < ring_size(ring) && peek(ring.head) < ring_size(ring);
 }
 
-/// The descriptor at the head, or nullptr: the ring is broken then.
-inline std::byte* Model82574::head_descriptor(Ring& ring, const char* what) noexcept {
+inline std::uint64_t Model82574::head_address(Ring& ring) noexcept {
   const std::uint64_t base = peek(ring.low) | std::uint64_t{peek(ring.high)} << 32;
-  std::byte* at = reach(base + std::uint64_t{peek(ring.head)} * kDescriptorBytes, kDescriptorBytes, what);
+  return base + std::uint64_t{peek(ring.head)} * kDescriptorBytes;
+}
+/// Whether the descriptor at the head is on its way here; asks for those that follow it as well. Pre: there is one.
+inline bool Model82574::awaits_descriptor(Ring& ring) noexcept {
+  const std::uint32_t head = peek(ring.head), end = ring.end > head ? ring.end : ring_size(ring);
+  constexpr std::uint32_t kAhead = 32;
+  return awaits(head_address(ring), kDescriptorBytes, std::min(end - head, kAhead) * std::size_t{kDescriptorBytes});
+}
+/// The descriptor at the head, or nullptr: the ring is broken then.
+inline const std::byte* Model82574::head_descriptor(Ring& ring, const char* what) noexcept {
+  const std::byte* at = fetch(head_address(ring), kDescriptorBytes, what);
   if (at == nullptr) ring.broken = true;
   return at;
 }

@@ -68,12 +68,18 @@ inline bool Model82574::send(ConstBytes frame) noexcept {
 inline bool Model82574::run_descriptor(unsigned q) noexcept {
   using model::TxCmd;
   Ring& ring = tx_[q];
-  std::byte* at = head_descriptor(ring, "transmit descriptor");
-  if (at == nullptr) return false;
-  const auto words = load_header<TxDescriptorWords>(at);
+  const std::uint64_t at = head_address(ring);
+  if (awaits_descriptor(ring)) return false;
+  const std::byte* posted = head_descriptor(ring, "transmit descriptor");
+  if (posted == nullptr) return false;
+  const auto words = load_header<TxDescriptorWords>(posted);
   const TxCmd::Word command{words.command};
-  if (command[TxCmd::ide]) complain(q, "IDE is set: the delay timers are not modelled, and abort QEMU", command.bits);
   const bool context = command[TxCmd::dext] && command[TxCmd::dtyp] == 0;
+  const std::uint32_t bytes = context                ? 0u
+                              : command[TxCmd::dext] ? command[TxCmd::length]
+                                                     : command[TxCmd::legacy_length];
+  if (bytes != 0 && awaits(words.address, bytes)) return false;
+  if (command[TxCmd::ide]) complain(q, "IDE is set: the delay timers are not modelled, and abort QEMU", command.bits);
   if (command[TxCmd::dext] && command[TxCmd::dtyp] > 1) {
     complain(q, "DTYP is 0 (context) or 1 (data)", command.bits);
     outgoing_[q].spoiled = true;
@@ -82,6 +88,8 @@ inline bool Model82574::run_descriptor(unsigned q) noexcept {
   } else if (!append_buffer(q, words)) {
     return false;
   }
+  release_fetched(at, kDescriptorBytes);
+  if (bytes != 0) release_fetched(words.address, bytes);
   if (!context && command[TxCmd::eop]) finish_packet(q, words);
   if (command[TxCmd::rs] || value<Ivar>()[Ivar::tx_write_back]) report_status(at, words);
   if (command[TxCmd::rs]) raise_cause(model::cause::kTxdw | model::cause::kTxq0 << q);
@@ -92,10 +100,10 @@ inline void Model82574::complain(unsigned q, std::string rule, std::uint64_t v) 
 }
 
 /// DD, in one 32-bit store: whoever sees it may reuse descriptor and buffer.
-inline void Model82574::report_status(std::byte* at, const TxDescriptorWords& words) noexcept {
+inline void Model82574::report_status(std::uint64_t at, const TxDescriptorWords& words) noexcept {
   const Le32 status{words.status | decltype(model::TxSta::dd)::kMask};
-  __atomic_store_n(reinterpret_cast<std::uint32_t*>(at + offsetof(TxDescriptorWords, status)),
-                   __builtin_bit_cast(std::uint32_t, status), __ATOMIC_RELEASE);
+  (void)publish32(at + offsetof(TxDescriptorWords, status), __builtin_bit_cast(std::uint32_t, status),
+                  "transmit descriptor");
 }
 
 inline void Model82574::set_context(unsigned q, const TxDescriptorWords& words) noexcept {
@@ -132,7 +140,7 @@ inline bool Model82574::append_buffer(unsigned q, const TxDescriptorWords& words
     packet.spoiled = true;
     return true;
   }
-  const std::byte* buffer = reach(words.address, n, "transmit buffer");
+  const std::byte* buffer = fetch(words.address, n, "transmit buffer");
   if (buffer == nullptr) {
     tx_[q].broken = true;
     return false;

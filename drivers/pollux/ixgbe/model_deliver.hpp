@@ -95,6 +95,7 @@ inline bool Model82599::deliver(Frame frame, const Admission& a) noexcept {
     blocked_need_ = need;
     return false;
   }
+  if (awaits_descriptors(ring, need)) return false;
   if (!strip) to.report.vlan = 0;
   if (strip || keep_fcs) frame = altered(frame, strip, keep_fcs);
   write_frame(q, frame, to);
@@ -109,13 +110,25 @@ inline Model82599::Frame Model82599::altered(Frame frame, bool strip, bool keep_
   return scratch_;
 }
 
+/// Whether a descriptor of the next `n` is on its way here.
+inline bool Model82599::awaits_descriptors(const model::Ring& ring, std::uint32_t n) noexcept {
+  using namespace model;
+  if (iommu().remote() == nullptr) return false;
+  const std::uint32_t here = std::min(n, ring.count - ring.head);  // up to the ring's end
+  const std::uint32_t ahead =
+      std::min({ring.available(), ring.count - ring.head, std::max(n, model::kDescriptorsAhead)});
+  return awaits(ring.at(ring.head), here * std::size_t{kDescriptorBytes}, ahead * std::size_t{kDescriptorBytes}) ||
+         (n > here && awaits(ring.base, (n - here) * std::size_t{kDescriptorBytes}));
+}
+
 /// Into as many buffers as it takes. Pre: the ring has them.
 inline void Model82599::write_frame(std::uint32_t q, Frame frame, const model::Route& to) noexcept {
   using namespace model;
   RxRingState& ring = rx_[q];
   const std::size_t total = frame.size();
   for (bool last = false; !last;) {
-    std::byte* memory = reach(ring.at(ring.head), kDescriptorBytes, "RX descriptor");
+    const std::uint64_t at = ring.at(ring.head);
+    const std::byte* memory = fetch(at, kDescriptorBytes, "RX descriptor");
     if (memory == nullptr) {
       ring.dead = true;
       return;
@@ -126,12 +139,12 @@ inline void Model82599::write_frame(std::uint32_t q, Frame frame, const model::R
     }
     const std::size_t part = std::min<std::size_t>(frame.size(), ring.buffer_bytes);
     last = part == frame.size();
-    std::byte* buffer = reach(d.qw0, part, "RX buffer");
-    if (buffer != nullptr) std::memcpy(buffer, frame.data(), part);
+    release_fetched(at, kDescriptorBytes);
+    (void)store(d.qw0, frame.first(part), "RX buffer");
     frame = frame.subspan(part);
     const std::uint32_t index = ring.head;
     ring.head = ring.next(ring.head);
-    write_back(ring, index, memory, to, part, last);
+    write_back(ring, index, at, to, part, last);
   }
   registers().poke(rx_base(q) + queue::kHead, ring.head);
   const Offset stat = 0x40 * stat_index(kRqsmr, q);
@@ -143,20 +156,21 @@ inline void Model82599::write_frame(std::uint32_t q, Frame frame, const model::R
 }
 
 /// Only the last descriptor of a frame says what was found; the others name their successor (NEXTP).
-inline void Model82599::write_back(model::RxRingState& ring, std::uint32_t index, std::byte* to, const model::Route& r,
-                                   std::size_t length, bool last) noexcept {
+inline void Model82599::write_back(model::RxRingState& ring, std::uint32_t index, std::uint64_t at,
+                                   const model::Route& r, std::size_t length, bool last) noexcept {
   using namespace model;
   const RxReport& report = r.report;
   const std::uint64_t vlan = last ? std::uint64_t{report.vlan} << 48 : 0;
   if (ring.legacy) {
     const std::uint64_t status = kRxDd | (last ? kRxEop | (report.status & 0xFC) : 0);
     const std::uint64_t errors = last ? report.errors >> 24 : 0;
-    return publish(to + 8, length | status << 32 | errors << 40 | vlan);
+    (void)publish(at + 8, length | status << 32 | errors << 40 | vlan, "RX descriptor");
+    return;
   }
   const Word dw0 = last ? report.rss_type | report.packet_type : 0;
   const Word dw2 = last ? kRxDd | kRxEop | report.status | report.errors : kRxDd | ring.next(index) << 4;
-  publish(to, std::uint64_t{last ? report.hash : 0} << 32 | dw0);
-  publish(to + 8, std::uint64_t{length} << 32 | dw2 | vlan);
+  (void)publish(at, std::uint64_t{last ? report.hash : 0} << 32 | dw0, std::uint64_t{length} << 32 | dw2 | vlan,
+                "RX descriptor");
 }
 
 }  // namespace pollux::ixgbe

@@ -13,6 +13,7 @@
 namespace pollux::ixgbe::model {
 
 inline constexpr std::uint32_t kDescriptorBytes = 16, kMaxDescriptors = 8192, kRingGranule = 128;
+inline constexpr std::uint32_t kDescriptorsAhead = 32;  ///< fetched at a time where memory is far away
 
 /// The two quadwords of a descriptor in memory.
 struct RawDescriptor {

@@ -243,7 +243,8 @@ class Model82599 final : private model::OwnTable, public sim::NicModel {
   bool drain_fifo() noexcept;
   [[nodiscard]] bool deliver(Frame, const Admission&) noexcept;
   void write_frame(std::uint32_t q, Frame, const model::Route&) noexcept;
-  void write_back(model::RxRingState&, std::uint32_t index, std::byte* to, const model::Route&, std::size_t length,
+  [[nodiscard]] bool awaits_descriptors(const model::Ring&, std::uint32_t n) noexcept;
+  void write_back(model::RxRingState&, std::uint32_t index, std::uint64_t at, const model::Route&, std::size_t length,
                   bool last) noexcept;
   [[nodiscard]] Frame altered(Frame, bool strip, bool keep_fcs) noexcept;
 
@@ -266,7 +267,8 @@ class Model82599 final : private model::OwnTable, public sim::NicModel {
   void send_segments(std::uint32_t q, const model::TxContext&) noexcept;
   void send_finished(std::uint32_t q, std::vector<std::byte>& frame, const std::uint16_t* vlan) noexcept;
   void send(std::uint32_t q, Frame) noexcept;
-  [[nodiscard]] bool report_done(std::uint32_t q, std::byte* memory, const model::RawDescriptor&) noexcept;
+  [[nodiscard]] static std::size_t buffer_bytes(const model::RawDescriptor&) noexcept;
+  [[nodiscard]] bool report_done(std::uint32_t q, std::uint64_t at, const model::RawDescriptor&) noexcept;
   void lose(std::uint32_t q, std::string rule, std::uint64_t value, const char* section) noexcept;
 
   Personality card_;

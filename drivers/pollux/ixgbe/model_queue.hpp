@@ -213,6 +213,7 @@ inline void Model82599::load_ring(model::Ring& ring, Offset base) noexcept {
     complain(FaultKind::kSequence, base + queue::kHead, "the head is 0 when its queue is enabled", head);
   }
   ring.head = ring.tail = ring.seen = 0;
+  forget_fetched();
 }
 
 inline void Model82599::list_queues() noexcept {

@@ -45,37 +45,47 @@ inline bool Model82599::transmit(std::uint32_t q) noexcept {
   using namespace model;
   TxRingState& ring = tx_[q];
   if (!ring.runs() || ring.head == ring.tail) return false;
-  bool reported = false;
+  bool reported = false, moved = false;
   while (ring.head != ring.tail && outgoing_.front().empty()) {
-    std::byte* memory = reach(ring.at(ring.head), kDescriptorBytes, "TX descriptor");
+    const std::uint64_t at = ring.at(ring.head);
+    const std::uint32_t ahead = std::min({ring.available(), ring.count - ring.head, kDescriptorsAhead});
+    if (awaits(at, kDescriptorBytes, ahead * std::size_t{kDescriptorBytes})) break;
+    const std::byte* memory = fetch(at, kDescriptorBytes, "TX descriptor");
     if (memory == nullptr) {
       ring.dead = true;
       break;
     }
     const RawDescriptor d = RawDescriptor::load(memory);
+    const std::size_t bytes = buffer_bytes(d);
+    if (bytes != 0 && awaits(d.qw0, bytes)) break;
     run_descriptor(q, d);
+    release_fetched(at, kDescriptorBytes);
+    if (bytes != 0) release_fetched(d.qw0, bytes);
     ring.head = ring.next(ring.head);
-    if ((d.dw2() & kDcmdRs) != 0) reported = report_done(q, memory, d) || reported;
+    moved = true;
+    if ((d.dw2() & kDcmdRs) != 0) reported = report_done(q, at, d) || reported;
   }
   registers().poke(tx_base(q) + queue::kHead, ring.head);
   if (reported) raise_queue(q, true);
-  return true;
+  return moved;
+}
+/// What the descriptor gives to be sent [bytes].
+inline std::size_t Model82599::buffer_bytes(const model::RawDescriptor& d) noexcept {
+  using namespace model;
+  const bool context = (d.dw2() & kDcmdDext) != 0 && bits_of(d.dw2(), 23, 20) == kTypeContext;
+  return context ? 0 : d.dw2() & 0xFFFF;
 }
 
 /// The completion of a descriptor with RS: DD in it, or the new head where TDWBAL says.
-inline bool Model82599::report_done(std::uint32_t q, std::byte* memory, const model::RawDescriptor& d) noexcept {
+inline bool Model82599::report_done(std::uint32_t q, std::uint64_t at, const model::RawDescriptor& d) noexcept {
   using namespace model;
   const TxRingState& ring = tx_[q];
-  const auto word = [](std::byte* at) { return reinterpret_cast<Word*>(at); };  // as wide as drivers read it
   if (ring.write_back == 0) {
     const bool advanced = (d.dw2() & kDcmdDext) != 0;
-    if (advanced) __atomic_store_n(word(memory + 8), 0, __ATOMIC_RELAXED);
-    __atomic_store_n(word(memory + 12), advanced ? kStaDd : d.dw3() | kStaDd, __ATOMIC_RELEASE);
-    return true;
+    if (advanced) (void)publish32(at + 8, 0, "TX descriptor");  // as wide as drivers read it
+    return publish32(at + 12, advanced ? kStaDd : d.dw3() | kStaDd, "TX descriptor");
   }
-  std::byte* to = reach(ring.write_back, 4, "TX head write-back");
-  if (to != nullptr) __atomic_store_n(word(to), ring.head, __ATOMIC_RELEASE);
-  return to != nullptr;
+  return publish32(ring.write_back, ring.head, "TX head write-back");
 }
 
 /// A packet that cannot be sent as its descriptors ask. They complete all the same, as on hardware.
@@ -156,7 +166,7 @@ inline bool Model82599::send_in_place(std::uint32_t q, const model::RawDescripto
   if (!plain || length < 60 || length > kMaxTxFrame) return false;
   p.open = false;
   check_payload(q, length);
-  if (const std::byte* from = reach(d.qw0, length, "TX buffer"); from != nullptr) send(q, {from, length});
+  if (const std::byte* from = fetch(d.qw0, length, "TX buffer"); from != nullptr) send(q, {from, length});
   return true;
 }
 
@@ -192,7 +202,7 @@ inline void Model82599::gather(std::uint32_t q, std::uint64_t address, std::size
   TxRingState& ring = tx_[q];
   if (ring.packet.lost) return;
   if (ring.bytes.size() + length > kMaxTso) return lose(q, "a packet has at most 256 KB", ring.bytes.size(), "6");
-  const std::byte* from = reach(address, length, "TX buffer");
+  const std::byte* from = fetch(address, length, "TX buffer");
   if (from == nullptr) {
     ring.packet.lost = true;
     return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // NicModel: what every NIC model is made of: registers with hooks, configuration space, DMA, a wire, time, interrupts.
 #pragma once
+#include <array>
 #include <atomic>
 #include <functional>
 #include <mutex>
@@ -115,26 +116,69 @@ class NicModel {
   [[nodiscard]] ConfigMemory& config() noexcept { return config_; }
   [[nodiscard]] WireEnd& wire() noexcept { return *wire_; }
 
-  /// Memory for a DMA access of the device; a fault and nullptr when it may not or cannot reach it.
-  [[nodiscard]] std::byte* reach(std::uint64_t address, std::size_t n, const char* what) noexcept {
-    std::byte* memory = config_.bus_master() ? dma_.at(address, n) : nullptr;
-    if (memory == nullptr) {
-      registers_.faults().report({.kind = FaultKind::kDma,
-                                  .device = registers_.device(),
-                                  .where = what,
-                                  .rule = config_.bus_master() ? text::cat("no mapping holds these ", n, " bytes")
-                                                               : std::string("bus mastering is off"),
-                                  .section = {},
-                                  .value = address});
-    }
+  // DMA. Whoever can go on later asks first whether the bytes are under way (`awaits`): in the memory of another
+  // process they may be. Whoever does not, and finds them so, is told that they are not there.
+  /// Whether the device must wait for [address, +n); asks for [address, +ahead) as well. Never for memory that is
+  /// mapped here.
+  [[nodiscard]] bool awaits(std::uint64_t address, std::size_t n, std::size_t ahead = 0) noexcept {
+    return iommu_->remote() != nullptr && config_.bus_master() && dma_.coming(address, n, ahead > n ? ahead : n);
+  }
+  /// Memory for the device to read, until the next call; a fault and nullptr when it may not or cannot reach it.
+  [[nodiscard]] const std::byte* fetch(std::uint64_t address, std::size_t n, const char* what) noexcept {
+    const std::byte* memory = config_.bus_master() ? dma_.read(address, n) : nullptr;
+    if (memory == nullptr) refuse_dma(address, n, what, "");
     return memory;
   }
+  /// What was fetched there is used and will be fetched anew; all that was fetched is old.
+  void release_fetched(std::uint64_t address, std::size_t n) noexcept {
+    if (iommu_->remote() != nullptr) dma_.release(address, n);
+  }
+  void forget_fetched() noexcept { dma_.forget(); }
+  /// Writes to memory; `room`: so much must be mapped, if more than is written. False, with a fault: it may not or
+  /// cannot reach it.
+  bool store(std::uint64_t address, std::span<const std::byte> bytes, const char* what, std::size_t room = 0) noexcept {
+    const bool enough = room <= bytes.size() || dma_.reaches(address, room, DmaAccess::kWrite);
+    if (config_.bus_master() && enough && dma_.write(address, bytes)) return true;
+    refuse_dma(address, room > bytes.size() ? room : bytes.size(), what, " for writing");
+    return false;
+  }
   /// A descriptor's completion word: everything written before it is visible to whoever sees it.
-  static void publish(std::byte* to, std::uint64_t value) noexcept {
+  bool publish(std::uint64_t address, std::uint64_t value, const char* what) noexcept {
+    std::byte* to = config_.bus_master() ? dma_.at(address, sizeof value, DmaAccess::kWrite) : nullptr;
+    if (to == nullptr) return store(address, std::as_bytes(std::span(&value, 1)), what);
     __atomic_store_n(reinterpret_cast<std::uint64_t*>(to), value, __ATOMIC_RELEASE);
+    return true;
+  }
+  /// Two of them, the second last. Pre: address is aligned to 16, as descriptors are.
+  bool publish(std::uint64_t address, std::uint64_t first, std::uint64_t second, const char* what) noexcept {
+    std::byte* to = config_.bus_master() ? dma_.at(address, 16, DmaAccess::kWrite) : nullptr;
+    if (to == nullptr) {
+      const std::array words{first, second};
+      return store(address, std::as_bytes(std::span(words)), what);
+    }
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(to), first, __ATOMIC_RELEASE);
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(to + 8), second, __ATOMIC_RELEASE);
+    return true;
+  }
+  /// The same of 32 bits, for a driver that reads 32.
+  bool publish32(std::uint64_t address, std::uint32_t value, const char* what) noexcept {
+    std::byte* to = config_.bus_master() ? dma_.at(address, sizeof value, DmaAccess::kWrite) : nullptr;
+    if (to == nullptr) return store(address, std::as_bytes(std::span(&value, 1)), what);
+    __atomic_store_n(reinterpret_cast<std::uint32_t*>(to), value, __ATOMIC_RELEASE);
+    return true;
   }
 
  private:
+  void refuse_dma(std::uint64_t address, std::size_t n, const char* what, const char* how) noexcept {
+    registers_.faults().report({.kind = FaultKind::kDma,
+                                .device = registers_.device(),
+                                .where = what,
+                                .rule = config_.bus_master() ? text::cat("no mapping holds these ", n, " bytes", how)
+                                                             : std::string("bus mastering is off"),
+                                .section = {},
+                                .value = address});
+  }
+
   Identity identity_;
   Iommu* iommu_;
   WireEnd* wire_;
