@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 namespace real_calls {
-using ::bind, ::getsockopt, ::setsockopt, ::socket;                             // core/socket.hpp
-using ::memfd_create, ::ftruncate, ::fallocate, ::mlock, ::munlock, ::syscall;  // core/memory_calls.hpp
-using ::mmap, ::munmap, ::madvise;                                              // core/syscall.hpp
-using ::open, ::close, ::read, ::write, ::pread, ::pwrite, ::ioctl, ::flock;    // core/syscall.hpp
-using ::ppoll, ::eventfd, ::epoll_create1, ::epoll_ctl, ::epoll_wait;           // core/poll.hpp
-using ::recv, ::recvmmsg, ::recvmsg, ::send, ::sendmmsg;                        // core/socket.hpp
+using ::accept4, ::bind, ::connect, ::getsockopt, ::listen, ::setsockopt, ::socket;  // core/socket.hpp
+using ::fallocate, ::fcntl, ::fstat, ::ftruncate, ::memfd_create, ::mlock, ::munlock,
+    ::syscall;                                                                // core/memory_calls.hpp
+using ::mmap, ::munmap, ::madvise;                                            // core/syscall.hpp
+using ::open, ::close, ::read, ::write, ::pread, ::pwrite, ::ioctl, ::flock;  // core/syscall.hpp
+using ::ppoll, ::eventfd, ::epoll_create1, ::epoll_ctl, ::epoll_wait;         // core/poll.hpp
+using ::recv, ::recvmmsg, ::recvmsg, ::send, ::sendmmsg, ::sendmsg;           // core/socket.hpp
 }  // namespace real_calls

@@ -55,6 +55,10 @@
 #include <pollux/backend/rtdm.hpp>
 #include <pollux/backend/udd.hpp>
 #include <pollux/backend/open.hpp>
+#include <pollux/backend/vfio_user_abi.hpp>
+#include <pollux/backend/vfio_user_channel.hpp>
+// <pollux/backend/vfio_user.hpp> and <pollux/sim/vfio_user_server.hpp> read JSON, which takes the compiler more time
+// than the rest: who wants them names them.
 
 #include <pollux/net/packet.hpp>
 #include <pollux/net/burst.hpp>
@@ -97,3 +101,5 @@
 #include <pollux/sim/offload.hpp>
 #include <pollux/sim/nic.hpp>
 #include <pollux/sim/backend.hpp>
+#include <pollux/sim/served_device.hpp>
+#include <pollux/sim/client_memory.hpp>

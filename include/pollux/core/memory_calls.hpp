@@ -2,6 +2,7 @@
 // System calls about memory that only DMA needs, through the same seam as all others.
 #pragma once
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +15,10 @@ namespace pollux::sys {
 inline int memfd_create(const char* name, unsigned flags) noexcept {
   return POLLUX_SYSCALL(memfd_create)(name, flags | MFD_CLOEXEC);
 }
+inline int fstat(int fd, struct stat* to) noexcept { return POLLUX_SYSCALL(fstat)(fd, to); }
+/// The seals of a file that can have some; -1: it cannot.
+inline int seals(int fd) noexcept { return POLLUX_SYSCALL(fcntl)(fd, F_GET_SEALS, 0); }
+inline int add_seals(int fd, int seals) noexcept { return POLLUX_SYSCALL(fcntl)(fd, F_ADD_SEALS, seals); }
 inline int ftruncate(int fd, off_t bytes) noexcept { return POLLUX_SYSCALL(ftruncate)(fd, bytes); }
 inline int fallocate(int fd, int mode, off_t at, off_t bytes) noexcept {
   return POLLUX_SYSCALL(fallocate)(fd, mode, at, bytes);

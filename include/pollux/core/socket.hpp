@@ -11,6 +11,12 @@ inline int socket(int domain, int type, int protocol) noexcept {
   return POLLUX_SYSCALL(socket)(domain, type | SOCK_CLOEXEC, protocol);
 }
 inline int bind(int fd, const sockaddr* to, socklen_t n) noexcept { return POLLUX_SYSCALL(bind)(fd, to, n); }
+inline int connect(int fd, const sockaddr* to, socklen_t n) noexcept { return POLLUX_SYSCALL(connect)(fd, to, n); }
+inline int listen(int fd, int backlog) noexcept { return POLLUX_SYSCALL(listen)(fd, backlog); }
+/// Of whom nothing need be known. Non-blocking, closed on exec.
+inline int accept(int fd) noexcept {
+  return POLLUX_SYSCALL(accept4)(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
 inline int setsockopt(int fd, int level, int option, const void* value, socklen_t n) noexcept {
   return POLLUX_SYSCALL(setsockopt)(fd, level, option, value, n);
 }
@@ -25,6 +31,9 @@ inline ssize_t recv(int fd, void* to, std::size_t n, int flags) noexcept {
 }
 inline ssize_t recvmsg(int fd, msghdr* message, int flags) noexcept {
   return POLLUX_SYSCALL(recvmsg)(fd, message, flags);
+}
+inline ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept {
+  return POLLUX_SYSCALL(sendmsg)(fd, message, flags);
 }
 /// Several messages in one call; returns how many, or -1 when not even the first went.
 inline int sendmmsg(int fd, mmsghdr* messages, unsigned n, int flags) noexcept {

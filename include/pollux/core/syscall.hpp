@@ -39,6 +39,8 @@ inline void* mmap(void* hint, std::size_t n, int prot, int flags, int fd, off_t 
 inline int munmap(void* at, std::size_t n) noexcept { return POLLUX_SYSCALL(munmap)(at, n); }
 inline int madvise(void* at, std::size_t n, int advice) noexcept { return POLLUX_SYSCALL(madvise)(at, n, advice); }
 
+/// O_NONBLOCK and the like, of an open file; -1: it is none.
+inline int status_flags(int fd) noexcept { return POLLUX_SYSCALL(fcntl)(fd, F_GETFL, 0); }
 inline int flock(int fd, int operation) noexcept { return POLLUX_SYSCALL(flock)(fd, operation); }
 
 }  // namespace pollux::sys
