@@ -54,7 +54,7 @@ std::string histogram(const View& view, const Key& key, const std::vector<const 
   }
   if (rows == 0) return {};
   svg::Chart chart("Histogram: " + key.title(), in_words(view, key), extent.log_time(), svg::Axis::groups({}),
-                   "time per packet", "");
+                   "time per packet", "", 250 + 34 * static_cast<double>(std::max<std::size_t>(rows, 3) - 3));
   std::size_t row = 0;
   for (std::size_t i = 0; i < of.size(); ++i) {
     if (of[i] == nullptr || of[i]->bins.empty()) continue;

@@ -37,11 +37,11 @@ section { background: var(--card); border: 1px solid var(--edge); border-radius:
 .tile { background: var(--card); border: 1px solid var(--edge); border-radius: 10px; padding: 14px 18px 18px; }
 .tile h3 { margin: 0; font-size: .95rem; color: var(--dim); font-weight: 500; }
 .tile .big { margin: 2px 0 8px; line-height: 1.2; }
-.tile .big .ratio { background: none; padding: 0; font-size: clamp(1.3rem, 2.2vw + .6rem, 1.9rem);
-  letter-spacing: -.01em; }
+.tile { container-type: inline-size; } .tiles.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%, 310px), 1fr)); }
+.tile .big .ratio { background: none; padding: 0; font-size: 1.5rem; font-size: clamp(1.1rem, 13cqi, 2rem); white-space: normal; }
 .tile .row { display: flex; justify-content: space-between; gap: 10px; font-size: .84rem; }
 .tile .row .name { color: var(--dim); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.tile .row .num { white-space: nowrap; }
+.tile .row .num { white-space: nowrap; } .tile .row .ratio { margin-left: 6px; }
 .track { height: 8px; margin: 2px 0 7px; background: var(--grid); border-radius: 4px; }
 .fill { display: block; height: 8px; min-width: 2px; border-radius: 4px; print-color-adjust: exact; }
 .f0 { background: var(--s0); } .f1 { background: var(--s1); } .f2 { background: var(--s2); }
@@ -105,7 +105,7 @@ footer { color: var(--dim); padding-bottom: 30px; font-size: .9rem; }
   .tile { padding: 10px 12px 12px; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 6px; } }
 @media print { html { font-size: 10px; } body { background: #fff; } nav, button, #raw { display: none; }
   main, header, footer { max-width: none; padding: 0; } section, .tile { border: 0; padding: 0 0 1rem; }
-  .charts { grid-template-columns: 1fr 1fr; } .tiles { grid-template-columns: repeat(5, 1fr); }
+  .charts { grid-template-columns: 1fr 1fr; } .tiles:not(.wide) { grid-template-columns: repeat(5, 1fr); }
   .scroll { overflow: visible; } th, td { padding: 3px 6px; } .case, .tile, tr, figure { break-inside: avoid; }
   h2, h3, h4, summary { break-after: avoid; } }
 )";

@@ -26,39 +26,46 @@ constexpr Column kAllColumns[]{{"min", "min", false}, {"average", "average", fal
                                {"p99", "p99", false}, {"p99.9", "p99.9", false},     {"max", "max", false},
                                {"rate", "rate", true}};
 
-/// A big ratio with the two values as bars, the longer one full.
-std::string tile(const std::string& what, const std::string& ratio, const View& view, const std::string& port,
-                 double base, double value, const std::string& base_text, const std::string& value_text) {
-  const double most = std::max({base, value, 1e-12});
-  const auto index =
-      static_cast<std::size_t>(std::find(view.ports().begin(), view.ports().end(), port) - view.ports().begin());
-  const auto row = [&](const std::string& name, double v, const std::string& text, std::size_t series) {
-    return fmt::format(R"(<div class="row"><span class="name" title="{0}">{0}</span><span class="num">{1}</span></div>)"
-                       R"(<div class="track"><span class="fill f{2}" style="width:{3:.1f}%"></span></div>)",
-                       escaped(name), text, series % svg::Chart::kSeries, 100 * v / most);
-  };
-  return fmt::format(R"(<div class="tile"><h3>{}</h3><p class="big">{}</p>{}{}</div>)"
-                     "\n",
-                     escaped(what), ratio, row(view.ports()[0], base, base_text, 0),
-                     row(port, value, value_text, index));
+std::string ratio_of_times(double value, double base) {
+  if (value == 0 && base > 0) return R"(<strong class="ratio better">none</strong>)";
+  return html::ratio(value, base, false);
 }
 
-std::string time_tile(const View& view, const Key& key, const std::string& port, const Column& column) {
-  const double base = view.value_or_0(key, view.ports()[0], column.metric);
-  const double value = view.value_or_0(key, port, column.metric);
-  if (base <= 0 || value <= 0) return {};
-  const std::string verb = key.direction == "send" ? "Send call" : "Receive call";
-  return tile(fmt::format("{}, {}", verb, column.name), html::ratio(value, base, false), view, port, base, value,
-              column.text(base), column.text(value));
+/// What each port takes, as bars, the longest full. Of two ports the ratio is written large, else it stands at each
+/// bar.
+template <class Format>
+std::string tile(const std::string& what, const View& view, const std::vector<std::optional<double>>& values,
+                 Format text) {
+  if (!values[0] || std::none_of(values.begin() + 1, values.end(), [](const auto& v) { return v.has_value(); })) {
+    return {};
+  }
+  double most = 1e-12;
+  for (const auto& value : values) most = std::max(most, value.value_or(0));
+  const bool one = values.size() == 2;
+  std::string out = "<div class=\"tile\">" + element("h3", what);
+  if (one) out += fmt::format(R"(<p class="big">{}</p>)", ratio_of_times(*values[1], *values[0]));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!values[i]) continue;
+    out += fmt::format(
+        R"(<div class="row"><span class="name" title="{0}">{0}</span><span class="num">{1} {2}</span></div>)"
+        R"(<div class="track"><span class="fill f{3}" style="width:{4:.1f}%"></span></div>)",
+        escaped(view.ports()[i]), text(*values[i]), one || i == 0 ? "" : ratio_of_times(*values[i], *values[0]),
+        i % svg::Chart::kSeries, 100 * *values[i] / most);
+  }
+  return out + "</div>\n";
 }
 
-std::string calls_tile(const View& view, const std::string& port) {
-  const auto base = view.whole(view.ports()[0], "system_calls"), value = view.whole(port, "system_calls");
-  if (!base || !value) return {};
-  const bool none = *value == 0 && *base > 0;
-  return tile("System calls per packet",
-              none ? R"(<strong class="ratio better">none</strong>)" : html::ratio(*value, *base, false), view, port,
-              *base, *value, units::significant(*base), units::significant(*value));
+std::string time_tile(const View& view, const Key& key, const Column& column) {
+  std::vector<std::optional<double>> values;
+  for (const std::string& port : view.ports()) values.push_back(view.value(key, port, column.metric));
+  return tile(fmt::format("{} call, {}", key.direction == "send" ? "Send" : "Receive", column.name), view, values,
+              [&](double v) { return column.text(v); });
+}
+
+std::string calls_tile(const View& view) {
+  std::vector<std::optional<double>> values;
+  for (const std::string& port : view.ports()) values.push_back(view.whole(port, "system_calls"));
+  return tile("System calls per packet", view, values, units::significant);
 }
 
 /// Value and ratio of one port in one cell, with the baseline's value.
@@ -132,21 +139,20 @@ std::string frames_row(const View& view, const std::string& port) {
 }  // namespace
 
 std::string headline_section(const View& view) {
-  std::string out;
-  for (std::size_t i = 1; i < view.ports().size(); ++i) {
-    std::string tiles, frames;
-    for (const Column& column : {kRatioColumns[0], kRatioColumns[1]}) {
-      for (const Key& key : view.keys()) {
-        if (key.case_name != "cyclic") continue;
-        tiles += time_tile(view, key, view.ports()[i], column);
-        frames = fmt::format("{}-byte frames", key.frame_bytes);
-      }
+  if (view.ports().size() < 2) return {};
+  std::string tiles, frames;
+  for (const Column& column : {kRatioColumns[0], kRatioColumns[1]}) {
+    for (const Key& key : view.keys()) {
+      if (key.case_name != "cyclic") continue;
+      tiles += time_tile(view, key, column);
+      frames = fmt::format("{}-byte frames", key.frame_bytes);
     }
-    if (tiles.empty()) continue;
-    out += fmt::format("<h2>Cyclic, {}: {} against {}</h2>\n<div class=\"tiles\">{}{}</div>\n", frames,
-                       escaped(view.ports()[i]), escaped(view.ports()[0]), tiles, calls_tile(view, view.ports()[i]));
   }
-  return out;
+  if (tiles.empty()) return {};
+  const bool two = view.ports().size() == 2;
+  return fmt::format("<h2>Cyclic, {}: {} against {}</h2>\n<div class=\"tiles{}\">{}{}</div>\n", frames,
+                     two ? escaped(view.ports()[1]) : "all", escaped(view.ports()[0]), two ? "" : " wide", tiles,
+                     calls_tile(view));
 }
 
 std::string ratio_section(const View& view) {

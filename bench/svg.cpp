@@ -11,9 +11,9 @@
 namespace bench::svg {
 namespace {
 
-constexpr double kWidth = 440, kHeight = 250;
+constexpr double kWidth = 440;
 constexpr double kLabels = 58, kNoLabels = 20, kRight = 20, kTop = 22, kBottom = 40;  // margins
-constexpr double kPlotRight = kWidth - kRight, kPlotBottom = kHeight - kBottom;
+constexpr double kPlotRight = kWidth - kRight;
 
 std::string class_of(std::size_t series) { return fmt::format("s{}", series % Chart::kSeries); }
 
@@ -130,17 +130,20 @@ double Axis::part(double value) const {
   return std::clamp(part, 0.0, 1.0);
 }
 
-Chart::Chart(std::string title, std::string description, Axis x, Axis y, std::string x_name, std::string y_name)
-    : title_(std::move(title)),
+Chart::Chart(std::string title, std::string description, Axis x, Axis y, std::string x_name, std::string y_name,
+             double height)
+    : height_(height),
+      title_(std::move(title)),
       description_(std::move(description)),
       x_name_(std::move(x_name)),
       y_name_(std::move(y_name)),
       x_(std::move(x)),
       y_(std::move(y)) {}
 
+double Chart::bottom() const { return height_ - kBottom; }
 double Chart::left() const { return y_.ticks().empty() ? kNoLabels : kLabels; }
 double Chart::px(double x) const { return left() + x_.part(x) * (kPlotRight - left()); }
-double Chart::py(double y) const { return kPlotBottom - y_.part(y) * (kPlotBottom - kTop); }
+double Chart::py(double y) const { return bottom() - y_.part(y) * (bottom() - kTop); }
 
 void Chart::line(const std::vector<Point>& points, std::size_t series, bool with_dots) {
   if (points.empty()) return;
@@ -163,51 +166,51 @@ void Chart::band(const std::vector<Range>& ranges, std::size_t series) {
 }
 
 void Chart::bar(const Step& step, std::size_t series, const std::string& tooltip, const std::string& label) {
-  const double x = px(step.from), y = std::min(py(step.height), kPlotBottom - 1);
+  const double x = px(step.from), y = std::min(py(step.height), bottom() - 1);
   body_ += fmt::format(
       R"(<rect class="bar {}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>)",
-      class_of(series), x, y, px(step.to) - x, kPlotBottom - y, escaped(tooltip));
+      class_of(series), x, y, px(step.to) - x, bottom() - y, escaped(tooltip));
   if (label.empty()) return;
   body_ +=
       fmt::format(R"(<text class="x" x="{:.1f}" y="{:.1f}">{}</text>)", (x + px(step.to)) / 2, y - 4, escaped(label));
 }
 
 void Chart::divide(double x) {
-  body_ += fmt::format(R"(<path class="divide" d="M{}V{:.1f}"/>)", at(px(x), kTop), kPlotBottom);
+  body_ += fmt::format(R"(<path class="divide" d="M{}V{:.1f}"/>)", at(px(x), kTop), bottom());
 }
 
 void Chart::histogram(std::size_t row, std::size_t rows, const std::vector<Step>& steps, std::size_t series,
                       const std::string& label, const std::string& note) {
-  const double height = (kPlotBottom - kTop) / static_cast<double>(rows);
-  const double bottom = kTop + height * static_cast<double>(row + 1), room = height - 18;
-  double most = 0;
+  const double height = (bottom() - kTop) / static_cast<double>(rows);
+  const double base = kTop + height * static_cast<double>(row + 1), room = height - 18;
+  double most = 1;
   for (const Step& s : steps) most = std::max(most, s.height);
   std::string path;
   for (const Step& s : steps) {
     // What there is at all is seen: at least one unit high and wide.
     const double h = std::max(s.height / most * room, 1.0), x = px(s.from), w = std::max(px(s.to) - x, 1.0);
-    path += fmt::format("M{}v{:.1f}h{:.1f}v{:.1f}z", at(x, bottom), -h, w, h);
+    path += fmt::format("M{}v{:.1f}h{:.1f}v{:.1f}z", at(x, base), -h, w, h);
   }
   body_ +=
       fmt::format(R"(<path class="bar {}" d="{}"/><path class="axis" d="M{} H{}"/>)"
                   R"(<text class="label" x="{}" y="{:.1f}">{}</text><text class="note" x="{}" y="{:.1f}">{}</text>)",
-                  class_of(series), path, at(left(), bottom), kPlotRight, left() + 2, bottom - height + 13,
-                  escaped(shortened(label, 28)), kPlotRight, bottom - height + 13, escaped(note));
+                  class_of(series), path, at(left(), base), kPlotRight, left() + 2, base - height + 13,
+                  escaped(shortened(label, 28)), kPlotRight, base - height + 13, escaped(note));
 }
 
 std::string Chart::grid() const {
   std::string out;
   for (const Tick& t : x_.ticks()) {
     const double x = px(t.value);
-    if (x_.has_lines()) out += fmt::format(R"(<path class="grid" d="M{}V{}"/>)", at(x, kTop), kPlotBottom);
-    out += fmt::format(R"(<text class="x" x="{:.1f}" y="{}">{}</text>)", x, kPlotBottom + 15, escaped(t.label));
+    if (x_.has_lines()) out += fmt::format(R"(<path class="grid" d="M{}V{}"/>)", at(x, kTop), bottom());
+    out += fmt::format(R"(<text class="x" x="{:.1f}" y="{}">{}</text>)", x, bottom() + 15, escaped(t.label));
   }
   for (const Tick& t : y_.ticks()) {
     const double y = py(t.value);
     out += fmt::format(R"(<path class="grid" d="M{}H{}"/>)", at(left(), y), kPlotRight);
     out += fmt::format(R"(<text class="y" x="{}" y="{:.1f}">{}</text>)", left() - 6, y + 4, escaped(t.label));
   }
-  out += fmt::format(R"(<text class="name" x="{}" y="{}">{}</text>)", kPlotRight, kHeight - 6, escaped(x_name_));
+  out += fmt::format(R"(<text class="name" x="{}" y="{}">{}</text>)", kPlotRight, height_ - 6, escaped(x_name_));
   out += fmt::format(R"(<text class="name-y" x="2" y="12">{}</text>)", escaped(y_name_));
   return out;
 }
@@ -217,7 +220,7 @@ std::string Chart::text() const {
   return fmt::format(
       R"(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>)"
       R"(<desc>{}</desc>{}<path class="axis" d="M{} H{}"/>{}</svg>)",
-      kWidth, kHeight, title, title, escaped(description_), grid(), at(left(), kPlotBottom), kPlotRight, body_);
+      kWidth, height_, title, title, escaped(description_), grid(), at(left(), bottom()), kPlotRight, body_);
 }
 
 }  // namespace bench::svg

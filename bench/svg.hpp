@@ -56,13 +56,14 @@ struct Step {
   double from = 0, to = 0, height = 0;
 };
 
-/// One drawing of 440 x 250 units. `series` chooses a colour and a dash pattern: classes s0, s1... of the page's style.
+/// One drawing, 440 units wide. `series` chooses a colour and a dash pattern: classes s0, s1... of the page's style.
 class Chart {
  public:
   static constexpr int kSeries = 6;  ///< styles; those beyond begin anew
 
   /// `title` and `description` are for those who do not see it, and for the mouse.
-  Chart(std::string title, std::string description, Axis x, Axis y, std::string x_name, std::string y_name);
+  Chart(std::string title, std::string description, Axis x, Axis y, std::string x_name, std::string y_name,
+        double height = 250);
 
   void line(const std::vector<Point>& points, std::size_t series, bool with_dots = false);
   void band(const std::vector<Range>& ranges, std::size_t series);
@@ -76,11 +77,13 @@ class Chart {
   [[nodiscard]] std::string text() const;
 
  private:
+  [[nodiscard]] double bottom() const;
   [[nodiscard]] double left() const;
   [[nodiscard]] double px(double x) const;
   [[nodiscard]] double py(double y) const;
   [[nodiscard]] std::string grid() const;
 
+  double height_;
   std::string title_, description_, x_name_, y_name_, body_;
   Axis x_, y_;
 };

@@ -55,9 +55,9 @@ std::string Comparison::text() const {
     case Sense::kSame:
       return "the same";
     case Sense::kLess:
-      return significant(factor) + "x less";
+      return (factor < 999.5 ? significant(factor) : grouped(factor)) + "x less";
     case Sense::kMore:
-      return significant(factor) + "x more";
+      return (factor < 999.5 ? significant(factor) : grouped(factor)) + "x more";
   }
   return {};
 }

@@ -120,6 +120,9 @@ class Report(unittest.TestCase):
 
 
 class Contents(Report):
+    def tiles(self, page):
+        return [" ".join(" ".join(t.itertext()).split()) for t in page.all("div", **{"class": "tile"})]
+
     def test_every_section_is_there_and_the_ratios_come_first(self):
         page = self.page(made_up())
         self.assertEqual([s.get("id") for s in page.all("section")], SECTIONS)
@@ -145,8 +148,7 @@ class Contents(Report):
                                                           "better", "even", "even", "even")])
 
     def test_headline_figures_are_of_the_cyclic_case(self):
-        page = self.page(made_up())
-        tiles = [" ".join(" ".join(t.itertext()).split()) for t in page.all("div", **{"class": "tile"})]
+        tiles = self.tiles(self.page(made_up()))
         self.assertEqual(len(tiles), 3)
         self.assertIn("Send call, p50 ▼ 10.0x less packet:a 382 ns sim:ixgbe 38.2 ns", tiles[0])
         self.assertIn("System calls per packet none packet:a 4.50 sim:ixgbe 0", tiles[2])
@@ -156,9 +158,11 @@ class Contents(Report):
         third = [dict(f, port="xdp:c", value=f["value"] * 2) for f in run["results"] if f["port"] == "packet:a"]
         run["results"] += third
         run["machine"]["ports"].append({"port": "xdp:c", "device": "", "peer": "", "notes": ""})
-        rows = self.page(run).cells("ratios")
+        page = self.page(run)
+        rows = page.cells("ratios")
         self.assertEqual(rows[0][1], "Port")
         self.assertEqual(rows[2][:2], ["xdp:c", "▲ 2.00x more 382 ns → 764 ns"])
+        self.assertIn("sim:ixgbe 38.2 ns ▼ 10.0x less xdp:c 764 ns ▲ 2.00x more", self.tiles(page)[0])
 
     def test_one_port_alone(self):
         run = made_up()

@@ -163,7 +163,7 @@ TEST(Units, RatiosSayWhatIsLess) {
   EXPECT_EQ(compare(110, 4202).text(), "38.2x less");
   EXPECT_EQ(compare(4202, 110).text(), "38.2x more");
   EXPECT_EQ(compare(2, 3).text(), "1.50x less");
-  EXPECT_EQ(compare(1, 1234).text(), "1234x less");
+  EXPECT_EQ(compare(1, 1234).text(), "1,234x less");
   EXPECT_EQ(compare(100.4, 100).text(), "the same");
   EXPECT_EQ(compare(0, 100).text(), "-");
   EXPECT_EQ(compare(100, 0).text(), "-");
