@@ -342,23 +342,8 @@ void compare_with_kernel(const std::string& dev, Options& o) {
   o.peers.push_back(dev);
 }
 
-int parse_and_run(int argc, char** argv) {
-  Options o;
-  CLI::App app{"Compares packet ports on the same kind of wire, with the same peer and frames, in one run."};
-  app.footer(
-      "Ports: pci:DDDD:BB:DD.F (a NIC given to userspace: pollux-devbind), packet:IFNAME (raw PF_PACKET socket),\n"
-      "packet-mmsg:IFNAME, packet-mmap:IFNAME (bursts, rings of PF_PACKET), xdp:IFNAME[/QUEUE] (AF_XDP),\n"
-      "sim:ixgbe and sim:82574 (a NIC in software; as port and peer: two, joined by a cable).\n"
-      "Examples: pollux-bench --dev sim:ixgbe\n"
-      "          pollux-bench --port packet:eth1 --peer packet:eth2 --port pci:0000:03:00.0 --peer packet:eth3");
-  std::string dev;
-  app.add_option("--dev", dev,
-                 "a sim: model against raw PF_PACKET on a veth pair of its own network namespace: needs no NIC, and no "
-                 "root where user namespaces are allowed");
-  app.add_option("--port", o.ports, "port to measure; give it once for each port to compare");
-  app.add_option("--peer", o.peers,
-                 "the station at the other end of each port's wire, in the same order; without "
-                 "any, the wire itself must return frames");
+/// What is measured.
+void add_case_options(CLI::App& app, Options& o) {
   app.add_option("--case", o.cases, "cyclic, ping-pong, send, receive, forward (all by default); none for replay only")
       ->delimiter(',')
       ->check(CLI::IsMember({"cyclic", "ping-pong", "send", "receive", "forward", "none"}));
@@ -382,14 +367,10 @@ int parse_and_run(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::Range(1u, kMaxBurst));
   app.add_option("--pcap", o.pcap, "also replay the frames of this capture")->check(CLI::ExistingFile);
-  app.add_option("--json", o.json, "write machine, method, results and distributions to this file");
-  app.add_option("--report", o.report, "write them as one HTML page with tables and charts to this file");
-  app.add_option("--from", o.from, "measure nothing: write --report and --json from a file that --json wrote")
-      ->check(CLI::ExistingFile)
-      ->excludes(app.get_option("--dev"), app.get_option("--port"));
-  app.add_option("--with-inline", o.with_inline,
-                 "add the results of this JSON file, of drivers alone (bench/run --peers); may be given repeatedly")
-      ->check(CLI::ExistingFile);
+}
+
+/// How it is measured.
+void add_method_options(CLI::App& app, Options& o) {
   app.add_option("--repeat", o.repeat, "repetitions, ports in turn")->capture_default_str()->check(CLI::Range(1, 1000));
   app.add_flag("--prove-zero-syscalls", o.prove,
                "run the measured loops of NIC ports in a thread that the kernel kills "
@@ -398,6 +379,40 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("--cpu", o.cpu, "pin the measured thread");
   app.add_option("--peer-cpu", o.peer_cpu, "pin the peer thread");
   app.add_option("--fifo", o.fifo, "SCHED_FIFO priority of the measured thread")->check(CLI::Range(0, 99));
+}
+
+/// What becomes of it.
+void add_file_options(CLI::App& app, Options& o) {
+  app.add_option("--json", o.json, "write machine, method, results and distributions to this file");
+  app.add_option("--report", o.report, "write them as one HTML page with tables and charts to this file");
+  app.add_option("--from", o.from, "measure nothing: write --report and --json from a file that --json wrote")
+      ->check(CLI::ExistingFile)
+      ->excludes(app.get_option("--dev"), app.get_option("--port"));
+  app.add_option("--with-inline", o.with_inline,
+                 "add the results of this JSON file, of drivers alone (bench/run --peers); may be given repeatedly")
+      ->check(CLI::ExistingFile);
+}
+
+int parse_and_run(int argc, char** argv) {
+  Options o;
+  CLI::App app{"Compares packet ports on the same kind of wire, with the same peer and frames, in one run."};
+  app.footer(
+      "Ports: pci:DDDD:BB:DD.F (a NIC given to userspace: pollux-devbind), packet:IFNAME (raw PF_PACKET socket),\n"
+      "packet-mmsg:IFNAME, packet-mmap:IFNAME (bursts, rings of PF_PACKET), xdp:IFNAME[/QUEUE] (AF_XDP),\n"
+      "sim:ixgbe and sim:82574 (a NIC in software; as port and peer: two, joined by a cable).\n"
+      "Examples: pollux-bench --dev sim:ixgbe\n"
+      "          pollux-bench --port packet:eth1 --peer packet:eth2 --port pci:0000:03:00.0 --peer packet:eth3");
+  std::string dev;
+  app.add_option("--dev", dev,
+                 "a sim: model against raw PF_PACKET on a veth pair of its own network namespace: needs no NIC, and no "
+                 "root where user namespaces are allowed");
+  app.add_option("--port", o.ports, "port to measure; give it once for each port to compare");
+  app.add_option("--peer", o.peers,
+                 "the station at the other end of each port's wire, in the same order; without "
+                 "any, the wire itself must return frames");
+  add_case_options(app, o);
+  add_file_options(app, o);
+  add_method_options(app, o);
   CLI11_PARSE(app, argc, argv);
   std::erase(o.cases, "none");
   o.command = shell_words(argc, argv);
