@@ -54,13 +54,21 @@ std::string machine_value(const Document& document, const std::string& what) {
   return {};
 }
 
-/// Who measured models must not take them for hardware.
+/// Who measured models or in an emulator must not take that for hardware.
 std::string caveat(const View& view) {
-  const bool model = std::any_of(view.ports().begin(), view.ports().end(),
-                                 [](const std::string& port) { return port.rfind("sim:", 0) == 0; });
-  return model ? "<p class=\"sub\">sim: ports are a NIC in software: the driver's own calls are timed as on hardware, "
-                 "but no PCIe, no DMA and no silicon takes part. Rates of these include the model's work.</p>\n"
-               : "";
+  std::string out;
+  if (std::any_of(view.ports().begin(), view.ports().end(),
+                  [](const std::string& port) { return port.rfind("sim:", 0) == 0; })) {
+    out +=
+        "<p class=\"sub\">sim: ports are a NIC in software: the driver's own calls are timed as on hardware, but no "
+        "PCIe, no DMA and no silicon takes part. Rates of these include the model's work.</p>\n";
+  }
+  if (machine_value(view.document(), "cpu").find("TCG") != std::string::npos) {
+    out +=
+        "<p class=\"sub\">The machine was emulated instruction by instruction (QEMU TCG): ratios count, not times."
+        "</p>\n";
+  }
+  return out;
 }
 
 std::string header(const View& view) {

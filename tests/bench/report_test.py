@@ -199,6 +199,17 @@ class Contents(Report):
         for part in ("A & B", "how it was <done>", "pollux-bench --dev 'a<b'", "g++ <12>"):
             self.assertIn(part, text)
 
+    def test_models_and_emulators_are_called_that(self):
+        run = made_up()
+        header = "".join(self.page(run).all("header")[0].itertext())
+        self.assertIn("a NIC in software", header)
+        self.assertNotIn("emulated", header)
+        run = made_up(other="pci:0000:03:00.0")
+        run["machine"]["cpu"] = "QEMU TCG CPU version 2.5+"
+        header = "".join(self.page(run).all("header")[0].itertext())
+        self.assertIn("ratios count, not times", header)
+        self.assertNotIn("a NIC in software", header)
+
     def test_a_file_of_figures_alone_is_enough(self):
         run = made_up()
         old = {"machine": run["machine"], "method": [], "results": run["results"]}
