@@ -581,13 +581,17 @@ TYPED_TEST(Transmit, BoundsTheReapingOfOneBurst) {
     ASSERT_EQ(rig.tx.tx_burst(one, true), 1u);
   }
   (void)rig.tx_device.send(1000);
-  Burst<8> burst(rig.pool);
-  fill(burst, 8);
-  const std::uint32_t before = rig.tx.in_use();
-  ASSERT_EQ(rig.tx.tx_burst(burst, true), 8u);
-  const std::uint32_t reaped = before + 8 - rig.tx.in_use();
-  EXPECT_GE(reaped, 8u);
-  EXPECT_LE(reaped, 8u + 64 + 31);
+  std::uint32_t all = 0;
+  for (int i = 0; i < 2; ++i) {  // nothing was sent when it last looked: it looks again within 8 packets
+    Burst<8> burst(rig.pool);
+    fill(burst, 8);
+    const std::uint32_t before = rig.tx.in_use();
+    ASSERT_EQ(rig.tx.tx_burst(burst, true), 8u);
+    const std::uint32_t reaped = before + 8 - rig.tx.in_use();
+    EXPECT_LE(reaped, 8u + 64 + 31);
+    all += reaped;
+  }
+  EXPECT_GE(all, 8u);
 }
 
 TYPED_TEST(Transmit, ReapsBuffersInOrderThroughTheWrapOfTheRing) {

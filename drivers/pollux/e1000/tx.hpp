@@ -25,7 +25,7 @@ struct TxFormat {
   static Word more_lengths(Word n) noexcept {
     return n ^ n;  // there is no other
   }
-  static void report(Descriptor& fresh) noexcept { fresh.command = fresh.command | TxCommand::rs.kMask; }
+  static constexpr std::uint64_t kReport = TxCommand::rs.kMask;
   static bool sent(const Descriptor& descriptor) noexcept {
     return TxStatus::Word{dma::load_once(descriptor.status)}[TxStatus::dd];
   }

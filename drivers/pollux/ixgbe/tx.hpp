@@ -29,7 +29,7 @@ struct TxFormat {
   static Word more_lengths(Word n) noexcept {
     return TxDescriptor::more_lengths(n);
   }
-  static void report(Descriptor& fresh) noexcept { fresh.command = fresh.command | TxCommand::rs.kMask; }
+  static constexpr std::uint64_t kReport = TxCommand::rs.kMask;
   static bool sent(const Descriptor& descriptor) noexcept {
     return TxStatus::Word{dma::load_once(descriptor.status)}[TxStatus::dd];
   }

@@ -63,6 +63,11 @@ class PacketBurst {
     size_ -= n;
     first_ = size_ == 0 ? slots_ : first_ + n;
   }
+  /// As forget_front, all of them.
+  void forget_all() noexcept {
+    size_ = 0;
+    first_ = slots_;
+  }
   /// Gives the first n packets back to the pool. Pre: n <= size().
   void drop_front(std::uint32_t n) noexcept {
     POLLUX_ASSERT(n <= size(), "no such packets in the burst");

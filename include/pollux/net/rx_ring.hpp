@@ -44,7 +44,8 @@ class RxRing {
         ids_(shadow),
         pool_(&pool),
         bell_(bell),
-        batch_(ring.capacity() / 4 < kMostAtOnce ? ring.capacity() / 4 : kMostAtOnce) {}
+        batch_(ring.capacity() / 4 < kMostAtOnce ? ring.capacity() / 4 : kMostAtOnce),
+        rearm_at_(batch_ - (ring.capacity() - 1)) {}
 
   /// Appends received packets to `out` until it is full or the device has no more; returns how many. A frame of several
   /// buffers comes as packets with Packet::kMore on all but the last, in one burst or over several, but not before its
@@ -78,6 +79,7 @@ class RxRing {
     if (published_ == tail_) return;
     bell_.ring(ring_.slot(tail_));
     published_ = tail_;
+    rearm_at_ = tail_ - (ring_.capacity() - 1) + batch_;
   }
 
   /// Harvests; refills and publishes once a fair number of descriptors is free, or when there is nothing else to do.
@@ -90,7 +92,7 @@ class RxRing {
       return 0;
     }
     const std::uint32_t n = harvest(out, meta...);
-    if (unpublished() >= (n == 0 ? 1 : batch_)) [[unlikely]]
+    if (static_cast<std::int32_t>(head_ - rearm_at_) >= 0 || n == 0) [[unlikely]]
       rearm();
     return n;
   }
@@ -109,6 +111,7 @@ class RxRing {
   void release_all() noexcept {
     give_back(tail_);
     head_ = tail_ = published_ = judged_ = 0;
+    rearm_at_ = batch_ - (ring_.capacity() - 1);
     torn_ = unusual_ = false;
     ring_.clear();
   }
@@ -120,6 +123,8 @@ class RxRing {
  private:
   static constexpr std::uint64_t kLength = std::uint64_t{0xFFFF} << 32;                 ///< its bits in word 1
   static constexpr std::uint64_t kShortest = std::uint64_t{1} << 32 | Format::kPlain1;  ///< a plain frame of 1 byte
+  /// Descriptors that make a run worth it.
+  static constexpr std::uint32_t kRun = Lanes::kCount > 1 ? Lanes::kCount : 4;
   static constexpr std::uint32_t kMostAtOnce = 32;  ///< buffers that are refilled before the device is told
 
   /// Descriptors that have no buffer.
@@ -140,79 +145,99 @@ class RxRing {
   template <class To>
   static constexpr bool kIsWanted = !std::is_same_v<To, NoMetadata>;
 
+  /// Many plain frames are taken by runs; of a few, each by itself: setting up a run is dearer than what it saves them.
+  /// Pre: most <= out.room().
   template <class MetaTo>
   std::uint32_t harvest_up_to(std::uint32_t most, PacketBurst& out, MetaTo meta) noexcept {
     if (unusual_) [[unlikely]]
       return harvest_judging(most, out, meta);
-    const std::uint32_t n = harvest_plain(most, out, meta);
-    return unusual_ ? n + harvest_judging(most - n, out, meta + n) : n;
-  }
-
-  /// Plain frames from head on. Leaves unusual_ set when a descriptor follows that the device is done with, and that is
-  /// not plain. Pre: most <= out.room().
-  template <class MetaTo>
-  std::uint32_t harvest_plain(std::uint32_t most, PacketBurst& out, MetaTo meta) noexcept {
     const std::uint32_t owned = tail_ - head_;
     if (owned < most) most = owned;
-    const std::uint32_t slot = ring_.slot(head_);
-    std::uint32_t n = 0;
-    if (slot + most <= ring_.capacity()) [[likely]] {
-      n = harvest_run(out.back(most), slot, most, meta);
-    } else {
-      n = harvest_wrapping(out.back(most), slot, most, meta);
+    Packet* const to = out.back(most);
+    std::uint32_t n = most >= kRun && begins_run(head_) ? harvest_runs(to, most, meta) : 0;
+    for (; n != most; ++n) {
+      if (harvest_one(to + n, ring_.slot(head_ + n), meta + n)) [[likely]]
+        continue;
+      take(n, out);
+      return unusual_ ? n + harvest_judging(most - n, out, meta + n) : n;
     }
+    take(n, out);
+    return n;
+  }
+  /// n packets were written behind those in `out`.
+  void take(std::uint32_t n, PacketBurst& out) noexcept {
     dma::acquire();  // DD was seen: what the device wrote before it, the frames, may be read now
     out.extend(n);
     head_ += n;
-    return n;
-  }
-  template <class MetaTo>
-  [[gnu::noinline]] std::uint32_t harvest_wrapping(Packet* to, std::uint32_t slot, std::uint32_t most,
-                                                   MetaTo meta) noexcept {
-    const std::uint32_t to_wrap = ring_.capacity() - slot;
-    const std::uint32_t n = harvest_run(to, slot, to_wrap, meta);
-    return n == to_wrap ? n + harvest_run(to + n, 0, most - n, meta + n) : n;
   }
 
-  /// Plain frames of n descriptors, none of which wraps. Returns how many there are before any other descriptor. State
-  /// is in locals: packets may lie anywhere for all the compiler knows, so it would load members anew after each.
+  /// Whether kRun descriptors from `index` on are done, and do not wrap.
+  [[nodiscard]] bool begins_run(std::uint32_t index) const noexcept {
+    const std::uint32_t last = ring_.slot(index) + kRun - 1;
+    return last < ring_.capacity() && Format::done(Format::word1(ring_[last]));
+  }
+  /// Plain frames by runs, as far as runs go.
+  template <class MetaTo>
+  std::uint32_t harvest_runs(Packet* to, std::uint32_t most, MetaTo meta) noexcept {
+    for (std::uint32_t n = 0;;) {
+      const std::uint32_t slot = ring_.slot(head_ + n), to_wrap = ring_.capacity() - slot, left = most - n;
+      const std::uint32_t run = harvest_run(to + n, slot, left < to_wrap ? left : to_wrap, meta + n);
+      n += run;
+      if (run != to_wrap || most - n < kRun || !begins_run(head_ + n)) return n;
+    }
+  }
+
+  /// Length less 1 above, flags less those wanted below: exchanged, all of it is below the buffers' size, or the frame
+  /// is not plain.
+  static std::uint64_t judge_plain(std::uint64_t word1) noexcept {
+    const std::uint64_t judged = (word1 & (kLength | Format::kMask1)) - kShortest;
+    return judged << 32 | judged >> 32;
+  }
+  template <class MetaTo>
+  bool harvest_one(Packet* to, std::uint32_t slot, MetaTo meta) noexcept {
+    return harvest_plain(to, ring_[slot], ids_[slot], pool_->data(0), pool_->stride(), pool_->buffer_bytes(), meta);
+  }
+  template <class MetaTo>
+  bool harvest_plain(Packet* to, const Descriptor& descriptor, std::uint64_t id, std::byte* base, std::uint64_t stride,
+                     std::uint64_t most_bytes, MetaTo meta) noexcept {
+    const std::uint64_t word1 = Format::word1(descriptor), length = judge_plain(word1);
+    if (length >= most_bytes) [[unlikely]] {
+      unusual_ = Format::done(word1);
+      return false;
+    }
+    if constexpr (Format::kMask0 != 0 || kIsWanted<MetaTo>) {
+      dma::acquire();  // DD was seen: the other word may be read now
+      const std::uint64_t word0 = Format::word0(descriptor);
+      if ((word0 & Format::kMask0) != 0) [[unlikely]]
+        return unusual_ = true, false;
+      if constexpr (kIsWanted<MetaTo>) dma::store_two(meta + 0, word0, word1);
+    }
+    Packet::make(to, base + id * stride, id | (length + 1) << 32);
+    return true;
+  }
+
+  /// Plain frames of n descriptors, none of which wraps: whole groups of them. Returns how many there are before any
+  /// other descriptor. State is in locals: packets may lie anywhere for all the compiler knows, so it would load
+  /// members anew after each.
   template <class MetaTo>
   std::uint32_t harvest_run(Packet* to, std::uint32_t slot, std::size_t n, MetaTo meta) noexcept {
     const Descriptor* from = &ring_[slot];
-    const std::uint32_t* const ids = ids_ + slot;
-    std::byte* const base = pool_->data(0);
-    const std::uint64_t stride = pool_->stride(), most_bytes = pool_->buffer_bytes();
-    std::size_t i = 0;
+    const std::uint32_t* ids = ids_ + slot;
     if constexpr (Lanes::kCount > 1) {
-      // Where fewer have come, setting up the lanes is dearer than what they save.
-      if (n >= Lanes::kCount && Format::done(Format::word1(from[Lanes::kCount - 1]))) {
-        i = harvest_lanes(to, from, ids, n, meta);
-      }
-    }
-    POLLUX_UNROLL
-    for (from += i; i != n; ++i, ++from) {
-      one_by_one(from);
-      const std::uint64_t word1 = Format::word1(*from);
-      // Length less 1 above, flags less those wanted below; exchanged, all of it is in range or is not.
-      std::uint64_t length = (word1 & (kLength | Format::kMask1)) - kShortest;
-      length = length << 32 | length >> 32;
-      if (length >= most_bytes) [[unlikely]] {
-        unusual_ = Format::done(word1);
-        break;
-      }
-      if constexpr (Format::kMask0 != 0 || kIsWanted<MetaTo>) {
-        dma::acquire();  // DD was seen: the other word may be read now
-        const std::uint64_t word0 = Format::word0(*from);
-        if ((word0 & Format::kMask0) != 0) [[unlikely]] {
-          unusual_ = true;
-          break;
+      return harvest_lanes(to, from, ids, n, meta);
+    } else {
+      std::byte* const base = pool_->data(0);
+      const std::uint64_t stride = pool_->stride(), most_bytes = pool_->buffer_bytes();
+      std::uint32_t done = 0;
+      for (; done + kRun <= n; done += kRun, from += kRun, to += kRun, ids += kRun, meta = meta + kRun) {
+        POLLUX_UNROLL
+        for (std::uint32_t k = 0; k < kRun; ++k) {
+          if (!harvest_plain(to + k, from[k], ids[k], base, stride, most_bytes, meta + k)) [[unlikely]]
+            return done + k;
         }
-        if constexpr (kIsWanted<MetaTo>) dma::store_two(meta + i, word0, word1);
       }
-      const std::uint64_t id = ids[i];
-      Packet::make(to + i, base + id * stride, id | (length + 1) << 32);
+      return done;
     }
-    return static_cast<std::uint32_t>(i);
   }
 
   /// Whole groups of plain frames out of n descriptors.
@@ -222,7 +247,7 @@ class RxRing {
     requires(Lanes::kCount > 1)
   {
     const BufferStore& pool = *pool_;
-    // As in harvest_run; word 0 has nothing that is wanted, and its limit is one.
+    // As judge_plain does it; word 0 has nothing that is wanted, and its limit is one.
     const auto mask = Lanes::pairs(Format::kMask0, kLength | Format::kMask1);
     const auto wanted = Lanes::pairs(0, kShortest), limits = Lanes::pairs(1, pool.buffer_bytes());
     const auto length_bits = Lanes::pairs(0, kLength), scale = Lanes::pairs(pool.stride(), 1);
@@ -346,6 +371,7 @@ class RxRing {
   BufferStore* pool_;
   Bell bell_;
   std::uint32_t batch_;          ///< descriptors that are free before they are refilled
+  std::uint32_t rearm_at_;       ///< head_ when they are
   std::uint32_t head_ = 0;       ///< next descriptor to harvest
   std::uint32_t tail_ = 0;       ///< next descriptor to refill
   std::uint32_t published_ = 0;  ///< tail_ as the device knows it

@@ -22,8 +22,9 @@ struct TxPart {
 
 /// Format: `Descriptor`, 16 bytes, the bus address in word 0. `given(const TxPart&)` makes any; word 1 of a frame in
 /// one buffer, without RS, is kWhole + length, which ends in bit 15, | more_lengths(length), on numbers and on vectors;
-/// `report` sets RS in such a one. `sent(const Descriptor&)` reads DD once. The device's limits are `kMinFrame` [bytes]
-/// and `kMaxBuffers` per frame. Bell: `ring(tail)`. Lanes: how many descriptors are written in one go.
+/// kReport is RS in it, bits of Descriptor::command. `sent(const Descriptor&)` reads DD once. The device's limits are
+/// `kMinFrame` [bytes] and `kMaxBuffers` per frame. Bell: `ring(tail)`. Lanes: how many descriptors are written in one
+/// go.
 ///
 /// The descriptors [clean, tail) hold packets whose buffers are not reaped yet; at most capacity - 1 of them. RS is set
 /// on the last descriptor of every tx_burst and at least on every 32nd between, so no packet stays in the ring for ever
@@ -41,30 +42,21 @@ class TxRing {
         group_end_(shadow + ring.capacity()),
         pool_(&pool),
         bell_(bell),
-        quarter_(ring.capacity() / 4) {}
+        quarter_(ring.capacity() / 4),
+        reap_at_(quarter_ + 1) {}
 
   /// Writes descriptors for packets from the front of `burst`, whole frames only, as far as the ring has room; not yet
   /// visible to the device. Returns how many packets it took. Pre: packets of 1 byte to the pool's buffer size, frames
   /// within the device's limits and of fewer buffers than the ring has descriptors. Cost: no MMIO.
   std::uint32_t post(PacketBurst& burst) noexcept {
-    const std::uint32_t size = burst.size(), most = free() < size ? free() : size, slot = ring_.slot(tail_);
-    std::uint32_t n = 0;
-    if (most <= kReportInterval && slot + most <= ring_.capacity()) [[likely]] {
-      n = post_run(burst.begin(), slot, most);
-    } else {
-      n = post_runs(burst.begin(), most);
-    }
-    if (n != most) [[unlikely]]
-      n = post_parts(burst, n, most);
-    burst.forget_front(n);
-    return n;
+    const std::uint32_t size = burst.size();
+    if (size == 1 && post_one(*burst.begin())) return burst.forget_all(), 1;
+    return post_many(burst, size);
   }
 
   /// Tells the device of posted descriptors. Cost: 1 MMIO write, none when there is nothing new.
   void publish() noexcept {
-    if (published_ == tail_) return;
-    bell_.ring(ring_.slot(tail_));
-    published_ = tail_;
+    if (published_ != tail_) publish_new();
   }
 
   /// Returns buffers of sent packets to the pool, oldest first, until one is met that is not sent yet or at least
@@ -87,8 +79,14 @@ class TxRing {
   /// much dearer than its neighbours.
   std::uint32_t tx_burst(PacketBurst& burst, bool now) noexcept {
     POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
-    if (in_use() > quarter_) reap(burst.size());
-    const std::uint32_t n = post(burst);
+    if (static_cast<std::int32_t>(tail_ - reap_at_) >= 0) [[unlikely]]
+      reap_some(burst.size());
+    if (burst.size() == 1 && post_one(*burst.begin())) {
+      burst.forget_all();
+      if (now) publish_new();
+      return 1;
+    }
+    const std::uint32_t n = post_many(burst, burst.size());
     if (now) publish();
     return n;
   }
@@ -98,6 +96,7 @@ class TxRing {
     give_back(tail_);
     clean_ = tail_ = published_ = 0;
     grouped_ = oldest_group_ = newest_group_ = 0;
+    reap_at_ = quarter_ + 1;
     ring_.clear();
   }
 
@@ -107,9 +106,53 @@ class TxRing {
 
  private:
   static constexpr std::uint32_t kReportInterval = 32;  ///< [descriptors]
+  static constexpr std::uint32_t kRetry = 8;            ///< [descriptors] posted before it is looked again
+
+  void publish_new() noexcept {
+    bell_.ring(ring_.slot(tail_));
+    published_ = tail_;
+  }
+
+  /// Before a burst of `size` packets, with more than a quarter of the ring in use: enough that it does not grow. Where
+  /// nothing has been sent, the device is asked again some packets later, not at each.
+  [[gnu::noinline]] void reap_some(std::uint32_t size) noexcept {
+    const std::uint32_t n = in_use() > quarter_ ? reap(size) : 0;
+    const std::uint32_t full = clean_ + quarter_ + 1, later = tail_ + kRetry;
+    reap_at_ = n != 0 || static_cast<std::int32_t>(full - tail_) > 0 ? full : later;
+  }
 
   [[nodiscard]] bool is_possible(const Packet& p, std::uint32_t least) const noexcept {
     return p.length >= least && p.length <= pool_->buffer_bytes();
+  }
+
+  /// As post, of one frame in one buffer. Returns whether it was one, and there was room.
+  bool post_one(const Packet& packet) noexcept {
+    const std::uint64_t word1 = packet.word1(), length = word1 >> 32;
+    if (length > 0xFFFF || in_use() == ring_.capacity() - 1) [[unlikely]]  // flags lie above it
+      return false;
+    POLLUX_ASSERT(is_possible(packet, Format::kMinFrame), "no such frame");
+    const std::uint32_t slot = ring_.slot(tail_++);
+    const auto id = static_cast<std::uint32_t>(word1);
+    dma::store_two(&ring_[slot], pool_->bus(id).value(),
+                   (Format::kWhole + Format::kReport + length) | Format::more_lengths(length));
+    ids_[slot] = id;
+    end_group();
+    return true;
+  }
+  std::uint32_t post_many(PacketBurst& burst, std::uint32_t size) noexcept {
+    if (free() < size) [[unlikely]]
+      reap(size - free());
+    const std::uint32_t most = free() < size ? free() : size, slot = ring_.slot(tail_);
+    std::uint32_t n = 0;
+    if (most <= kReportInterval && slot + most <= ring_.capacity()) [[likely]] {
+      n = post_run(burst.begin(), slot, most);
+    } else {
+      n = post_runs(burst.begin(), most);
+    }
+    if (n != most) [[unlikely]]
+      n = post_parts(burst, n, most);
+    burst.forget_front(n);
+    return n;
   }
 
   /// Posts frames of one buffer each, the last with RS; stops before one of several. Returns how many.
@@ -119,7 +162,8 @@ class TxRing {
     if (whole == 0) [[unlikely]]
       return 0;
     tail_ += whole;
-    Format::report(ring_[slot + whole - 1]);
+    Descriptor& last = ring_[slot + whole - 1];
+    last.command = last.command | static_cast<std::uint32_t>(Format::kReport);
     end_group();
     return whole;
   }
@@ -234,6 +278,7 @@ class TxRing {
   BufferStore* pool_;
   Bell bell_;
   std::uint32_t quarter_;        ///< of the ring; with more in use, it is looked what has been sent
+  std::uint32_t reap_at_;        ///< tail_ when it is looked next
   std::uint32_t clean_ = 0;      ///< oldest packet not reaped
   std::uint32_t tail_ = 0;       ///< next descriptor to post
   std::uint32_t published_ = 0;  ///< tail_ as the device knows it
