@@ -1,35 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The contract of PollModePort on the models of 82574, 82599 and X540, with doorbells that call the model and with
 // doorbells in memory.
-#include "contract.hpp"
-
-#include <pollux/e1000/model.hpp>
-#include <pollux/e1000/port.hpp>
-#include <pollux/ixgbe/model.hpp>
-#include <pollux/ixgbe/port.hpp>
 #include <pollux/sim/backend.hpp>
+
+#include "contract.hpp"
+#include "models.hpp"
 
 namespace contract {
 namespace {
-
-/// Counts what passes through it.
-template <reg::RegisterIo Inner>
-class CountedIo {
- public:
-  CountedIo(Inner inner, Accesses& count) noexcept : inner_(inner), count_(&count) {}
-  [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept {
-    ++count_->reads;
-    return inner_.read32(offset);
-  }
-  void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
-    ++count_->writes;
-    inner_.write32(offset, value);
-  }
-
- private:
-  Inner inner_;
-  Accesses* count_;
-};
 
 /// The model's backend with both kinds of register access counted, and with the identity that the chip asks for.
 template <class Kind, sim::Doorbells Mode>
@@ -58,48 +36,6 @@ class CountedBackend {
  private:
   Inner inner_;
   Accesses count_;
-};
-
-constexpr MacAddress kLeft{{0x02, 0, 0, 0, 0, 0x0A}}, kRight{{0x02, 0, 0, 0, 0, 0x0B}};
-
-struct E82574 {
-  using Model = e1000::Model82574;
-  using Config = e1000::Config;
-  template <class Backend>
-  using Port = e1000::Port<e1000::I82574, Backend>;
-  static constexpr std::uint32_t kMinRing = e1000::I82574::kMinRing;
-  static e1000::Model82574Config card(const MacAddress& mac) { return {.mac = mac}; }
-  static PciId id(PciId real) noexcept { return real; }
-  static bool excused(const sim::Fault&) { return false; }
-};
-template <ixgbe::Personality::Media Media>
-struct E82599 {
-  using Model = ixgbe::Model82599;
-  using Config = ixgbe::Config;
-  template <class Backend>
-  using Port = ixgbe::Port<ixgbe::I82599, Backend>;
-  static constexpr std::uint32_t kMinRing = ixgbe::I82599::kMinRing;
-  static ixgbe::Personality card(const MacAddress& mac) {
-    return {.media = Media,
-            .mac = mac,
-            .reset_time = 100_us,
-            .nvm_load_time = 2_ms,
-            .queue_time = 50_us,
-            .link_time = 20_ms};
-  }
-  static PciId id(PciId real) noexcept { return real; }
-  static bool excused(const sim::Fault&) { return false; }
-};
-
-/// The X540's driver on the 82599's model, which minds what the chips do differently: another semaphore guards GSSR
-/// (SW_FW_SYNC), and RXDCTL has RLPML.
-struct X540 : E82599<ixgbe::Personality::Media::kCx4> {
-  template <class Backend>
-  using Port = ixgbe::Port<ixgbe::IX540, Backend>;
-  static PciId id(PciId) noexcept { return {.vendor = 0x8086, .device = 0x1528}; }
-  static bool excused(const sim::Fault& f) {
-    return f.where == "GSSR" || (f.where.starts_with("RXDCTL[") && f.kind == sim::FaultKind::kReservedBit);
-  }
 };
 
 template <class Kind, sim::Doorbells Mode>
@@ -208,8 +144,6 @@ class SimRig {
   }
 };
 
-using Cx4 = E82599<ixgbe::Personality::Media::kCx4>;
-using Sfp = E82599<ixgbe::Personality::Media::kSfp>;
 using Rigs = ::testing::Types<SimRig<E82574, sim::Doorbells::kInline>, SimRig<E82574, sim::Doorbells::kShared>,
                               SimRig<Cx4, sim::Doorbells::kInline>, SimRig<Cx4, sim::Doorbells::kShared>,
                               SimRig<Sfp, sim::Doorbells::kInline>, SimRig<Sfp, sim::Doorbells::kShared>,

@@ -395,7 +395,7 @@ TEST_F(Server, MapsOnlyFilesThatCannotShrinkUnlessItTrusts) {
     ::close(ends[0]), ::close(ends[1]);
   }
   served.reset();
-  serve({.trust_memory = true});
+  serve({.files = sim::ClientFiles::kAny});
   RawClient client = ready();
   EXPECT_EQ(client.map(kAt, kPage, unsealed.fd()), 0u);
   EXPECT_EQ(served->server.memory().mapped, 1u);

@@ -14,6 +14,7 @@ namespace pollux::e1000 {
 
 /// Delivers stored frames in order. One that finds no descriptor holds up all behind it, on either queue.
 inline bool Model82574::drain() noexcept {
+  awaiting_ = false;
   bool moved = false;
   while (!fifo_.empty() && may_access_memory()) {
     Stored& frame = fifo_.front();
@@ -39,7 +40,8 @@ inline bool Model82574::deliver(Ring& ring, Stored& frame) noexcept {
   const std::size_t room = buffer_bytes();
   while (has_descriptor(ring)) {
     const std::uint64_t at = head_address(ring);
-    if (awaits_descriptor(ring)) return false;
+    awaiting_ = awaits_descriptor(ring);
+    if (awaiting_) return false;
     const std::byte* posted = head_descriptor(ring, "receive descriptor");
     if (posted == nullptr) return false;
     const std::uint64_t address = load_header<Le64>(posted);

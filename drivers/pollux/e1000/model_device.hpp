@@ -319,6 +319,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
 
   std::deque<Stored> fifo_;  ///< the receive packet buffer
   std::size_t fifo_bytes_ = 0;
+  bool awaiting_ = false;  ///< its first frame waits for descriptors that are on their way here
   Nanos xoff_until_, delayed_due_, delayed_since_;
   bool xoff_sent_ = false;
   std::uint32_t delayed_ = 0;  ///< receive causes held back by RDTR

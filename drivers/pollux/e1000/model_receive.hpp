@@ -17,7 +17,7 @@ namespace pollux::e1000 {
 inline bool Model82574::take_off_wire() noexcept {
   const bool listening = link_up() && value<Rctl>()[Rctl::en] && !loopback();
   unsigned n = 0;
-  for (; n < kFramesPerStep; ++n) {
+  for (; n < kFramesPerStep && !awaiting_; ++n) {
     const ConstBytes frame = wire().front();
     if (frame.empty()) break;
     if (listening) receive(frame);

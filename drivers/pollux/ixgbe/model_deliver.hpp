@@ -12,16 +12,17 @@ inline bool Model82599::receive_all() noexcept {
   using namespace model;
   constexpr unsigned kFramesPerStep = 256;
   for (const std::uint32_t q : rx_on_) see_tail(rx_[q], rx_base(q));
+  awaiting_ = false;
   bool moved = fifo_bytes_ != 0 && drain_fifo();
   const bool loop = is(kHlreg0, kHlregLpbk), on = is(kRxCtrl, 1) && (link_up_ || loop);
-  for (unsigned n = 0; n < kFramesPerStep; ++n) {
+  for (unsigned n = 0; n < kFramesPerStep && !awaiting_; ++n) {
     const Frame frame = wire().front();
     if (frame.empty()) break;
     if (on && !loop) take(frame);
     wire().consume();
     moved = true;
   }
-  for (unsigned n = 0; n < kFramesPerStep; ++n) {
+  for (unsigned n = 0; n < kFramesPerStep && !awaiting_; ++n) {
     const Frame frame = loop_.front();
     if (frame.empty()) break;
     if (on && loop) take(frame);
@@ -95,7 +96,8 @@ inline bool Model82599::deliver(Frame frame, const Admission& a) noexcept {
     blocked_need_ = need;
     return false;
   }
-  if (awaits_descriptors(ring, need)) return false;
+  awaiting_ = awaits_descriptors(ring, need);
+  if (awaiting_) return false;
   if (!strip) to.report.vlan = 0;
   if (strip || keep_fcs) frame = altered(frame, strip, keep_fcs);
   write_frame(q, frame, to);

@@ -297,6 +297,7 @@ class Model82599 final : private model::OwnTable, public sim::NicModel {
   model::QueueList rx_on_, tx_on_;
   sim::FrameQueue fifo_, loop_, outgoing_;
   std::uint32_t fifo_bytes_ = 0;
+  bool awaiting_ = false;  ///< the FIFO's first frame waits for descriptors that are on their way here
   std::uint32_t blocked_queue_ = 0, blocked_need_ = 0;  ///< the FIFO's first frame waits for so many descriptors
   std::array<std::uint64_t, model::kQueues> addresses_{};
   std::uint32_t address_count_ = 0;

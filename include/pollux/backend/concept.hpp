@@ -50,8 +50,14 @@ concept InterruptCapable = DeviceBackend<B> && requires(B& backend, IrqKind kind
 /// Whether COMMAND lets a driver's device answer. With memory decoding off nobody answers its registers, and under VFIO
 /// touching them is SIGBUS. A configuration space that cannot be read says nothing. `device`: how to call it.
 /// Errors: EIO with what turns it on. Cost: 1 access to configuration space.
+/// Where a device can be gone in a way that its backend knows of, that is the error.
 template <DeviceBackend B>
 [[nodiscard]] Result<Done> try_check_memory_decoding(B& backend, const std::string& device) {
+  if constexpr (requires {
+                  { backend.try_check_presence() } -> std::same_as<Result<Done>>;
+                }) {
+    if (auto there = backend.try_check_presence(); !there) return there;
+  }
   const std::uint16_t command = backend.config().read16(pci_config::kCommand);
   if (command == 0xFFFF || (command & pci_config::kCommandMemory) != 0) return Done{};
   return Failure{

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string_view>
 
 /// Version 0.x: every number in the host's byte order, structs packed as they stand. A message is a Header and its
 /// body; descriptors travel with the header's first byte. Both sides send commands on the one socket.
@@ -26,6 +27,34 @@ enum class Command : std::uint16_t {
   kDeviceReset = 13,
   kRegionWriteMulti = 15,
 };
+
+/// As the protocol calls it.
+constexpr std::string_view name_of(Command c) noexcept {
+  switch (c) {
+    case Command::kVersion:
+      return "VERSION";
+    case Command::kDmaMap:
+      return "DMA_MAP";
+    case Command::kDmaUnmap:
+      return "DMA_UNMAP";
+    case Command::kDeviceInfo:
+      return "DEVICE_GET_INFO";
+    case Command::kRegionInfo:
+      return "DEVICE_GET_REGION_INFO";
+    case Command::kIrqInfo:
+      return "DEVICE_GET_IRQ_INFO";
+    case Command::kSetIrqs:
+      return "DEVICE_SET_IRQS";
+    case Command::kRegionRead:
+      return "REGION_READ";
+    case Command::kRegionWrite:
+      return "REGION_WRITE";
+    case Command::kDeviceReset:
+      return "DEVICE_RESET";
+    default:
+      return "?";
+  }
+}
 
 struct Header {
   std::uint16_t id = 0;  ///< of the command, chosen by its sender; a reply repeats it

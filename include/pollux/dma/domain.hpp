@@ -6,10 +6,14 @@
 
 #include <pollux/core/address.hpp>
 #include <pollux/core/error.hpp>
+#include <pollux/core/mapping.hpp>
 
 namespace pollux {
 
 class Pagemap;
+namespace dma {
+struct MemoryRequest;
+}
 
 /// A VFIO container, an IOAS, or "physical memory" when no IOMMU stands between. Memory mapped into a domain can be
 /// used by every device of that domain, so ports of one domain may forward each other's buffers.
@@ -33,6 +37,9 @@ class DmaDomain {
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
   /// Where bus addresses are physical ones: how they are known. Memory for such a domain must be consecutive there.
   [[nodiscard]] virtual const Pagemap* pagemap() const noexcept { return nullptr; }
+  /// Where ordinary memory will not do, because somebody else must map it too: makes it. Pre: provides_pages().
+  [[nodiscard]] virtual bool provides_pages() const noexcept { return false; }
+  [[nodiscard]] virtual Result<Mapping> try_provide_pages(const dma::MemoryRequest&) { return Mapping(); }
 
  protected:
   static constexpr BusAddr bus(Iova at) noexcept { return BusAddr(at.value()); }

@@ -69,15 +69,16 @@ inline int populate(std::byte* memory, std::size_t bytes, bool huge) noexcept {
 /// process, however it ends. Pages are populated here, because a shortage met later is SIGBUS, not an errno.
 /// Errors: ENOMEM when too few hugepages are free (on the node) or RLIMIT/memory is short; EINVAL when the machine has
 /// no such page size or node. Cost: 2 system calls, up to 5 with a large granule and a node.
-inline Result<Mapping> try_map_pages(const MemoryRequest& wanted) {
+/// `file`: from its start, instead of memory without a name; it has those pages, and the granule is no larger.
+inline Result<Mapping> try_map_pages(const MemoryRequest& wanted, int file = -1) {
   const bool huge = wanted.page_bytes != kPage4K;
   const std::string what = huge ? page_name(wanted.page_bytes) + " hugepages" : "memory";
   const std::size_t unit = wanted.granule > wanted.page_bytes ? wanted.granule : wanted.page_bytes;
   const std::size_t surplus = unit - wanted.page_bytes;  // the kernel aligns to a page: room to begin at a whole unit
   const int log2 = __builtin_ctzll(wanted.page_bytes);
-  const int flags = MAP_SHARED | MAP_ANONYMOUS | (huge ? MAP_HUGETLB | log2 << 26 : 0);
-  auto memory =
-      Mapping::try_map(round_up(wanted.bytes, unit) + surplus, PROT_READ | PROT_WRITE, flags, -1, 0, what.c_str());
+  const int anonymous = MAP_ANONYMOUS | (huge ? MAP_HUGETLB | log2 << 26 : 0);
+  auto memory = Mapping::try_map(round_up(wanted.bytes, unit) + surplus, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | (file < 0 ? anonymous : 0), file, 0, what.c_str());
   if (!memory) return memory;
   if (surplus != 0) {
     const auto at = reinterpret_cast<std::uintptr_t>(memory.value().data());

@@ -95,6 +95,7 @@ inline std::string DmaRegion::more_hugepages(std::size_t bytes, std::size_t page
 }
 
 inline Result<Mapping> DmaRegion::try_pages(DmaDomain& domain, const dma::MemoryRequest& wanted) {
+  if (domain.provides_pages()) return domain.try_provide_pages(wanted);
   if (domain.pagemap() == nullptr) return dma::try_map_pages(wanted);
   return dma::try_map_consecutive(wanted, *domain.pagemap());
 }

@@ -24,6 +24,13 @@
 
 namespace pollux::sim {
 
+/// Which files of a client are mapped. All other memory is read and written by message.
+enum class ClientFiles : std::uint8_t {
+  kSealed,  ///< those that nobody can shorten
+  kAny,     ///< all: their owner can end this process by shortening one; for clients of one's own
+  kNone,
+};
+
 /// A file is mapped when its owner cannot shorten it any more (a memfd with F_SEAL_SHRINK, as QEMU's
 /// memory-backend-memfd makes it): otherwise touching what was cut off is SIGBUS, the end of this process. Other files,
 /// and memory without one, are read and written by asking the client. A step of the model never waits for an answer:
@@ -54,8 +61,8 @@ class ClientMemory final : public RemoteMemory {
     unconfirmed_ = unconfirmed_bytes_ = 0;
   }
 
-  /// trust: maps any regular file; whoever shortens it then ends this process. Returns an errno; 0: done.
-  [[nodiscard]] int map(const vfio_user::DmaMap& wanted, const UniqueFd& file, bool trust);
+  /// Returns an errno; 0: done.
+  [[nodiscard]] int map(const vfio_user::DmaMap& wanted, const UniqueFd& file, ClientFiles mapped);
   /// Takes out all that lies within; there may be nothing. Returns an errno; 0: done.
   [[nodiscard]] int unmap(const vfio_user::DmaUnmap& wanted);
 
@@ -148,7 +155,7 @@ inline Result<ClientMemory::Window> ClientMemory::try_open_window(const vfio_use
   return Window{std::move(pages).value(), static_cast<std::size_t>(at)};
 }
 
-inline int ClientMemory::map(const vfio_user::DmaMap& wanted, const UniqueFd& file, bool trust) {
+inline int ClientMemory::map(const vfio_user::DmaMap& wanted, const UniqueFd& file, ClientFiles mapped) {
   using vfio_user::DmaMap;
   constexpr std::uint32_t kKnown = 0xF;  // bits 2 and 3 of newer clients: how the file may be used
   const std::uint64_t unaligned = (wanted.address | wanted.size | wanted.offset) % vfio_user::kPageBytes;
@@ -166,7 +173,8 @@ inline int ClientMemory::map(const vfio_user::DmaMap& wanted, const UniqueFd& fi
   Iommu::Mapped made{.bus = wanted.address, .bytes = wanted.size, .memory = nullptr, .access = access};
   Window window;
   const int seals = file ? sys::seals(file.get()) : -1;  // the first question: it asks nobody but this kernel
-  if (file && (trust || (seals >= 0 && (seals & F_SEAL_SHRINK) != 0))) {
+  const bool sealed = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+  if (file && (mapped == ClientFiles::kAny || (mapped == ClientFiles::kSealed && sealed))) {
     auto opened = try_open_window(wanted, file.get());
     if (!opened) return opened.failure().code;
     window = std::move(opened).value();

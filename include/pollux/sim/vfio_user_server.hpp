@@ -28,8 +28,7 @@ namespace pollux::sim {
 struct VfioUserServerConfig {
   std::uint32_t max_fds = 16;                                   ///< with one message; QEMU takes up to 16
   std::uint32_t max_transfer = vfio_user::kDefaultMaxTransfer;  ///< of one access [bytes]
-  /// Maps files that their owner could shorten: faster, and their owner can end this process. For clients of one's own.
-  bool trust_memory = false;
+  ClientFiles files = ClientFiles::kSealed;                     ///< which a client's memory may be
   Nanos answer_deadline = 5_s;  ///< a client that does not answer a DMA message is dropped
 };
 
@@ -454,7 +453,7 @@ inline void VfioUserServer::write_checked(const vfio_user::RegionAccess& access,
 inline int VfioUserServer::map(vfio_user::Message& message) {
   if (message.body.size() < sizeof(vfio_user::DmaMap) || message.fds.size() > 1) return EINVAL;
   const UniqueFd file = message.fds.empty() ? UniqueFd() : std::move(message.fds.front());
-  return memory_.map(vfio_user::load<vfio_user::DmaMap>(message.body), file, config_.trust_memory);
+  return memory_.map(vfio_user::load<vfio_user::DmaMap>(message.body), file, config_.files);
 }
 inline int VfioUserServer::unmap(Bytes body) {
   const auto wanted = vfio_user::load<vfio_user::DmaUnmap>(body);
