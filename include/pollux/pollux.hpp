@@ -5,6 +5,7 @@
 #include <pollux/core/address.hpp>
 #include <pollux/core/assert.hpp>
 #include <pollux/core/text.hpp>
+#include <pollux/core/sort.hpp>
 #include <pollux/core/error.hpp>
 #include <pollux/core/syscall.hpp>
 #include <pollux/core/socket.hpp>

@@ -21,16 +21,20 @@ inline ssize_t write(int fd, const void* from, std::size_t n) noexcept {
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <type_traits>
+#include <vector>
 
 #include <pollux/core/address.hpp>
 #include <pollux/core/clock.hpp>
@@ -39,6 +43,7 @@ inline ssize_t write(int fd, const void* from, std::size_t n) noexcept {
 #include <pollux/core/file.hpp>
 #include <pollux/core/mapping.hpp>
 #include <pollux/core/order.hpp>
+#include <pollux/core/sort.hpp>
 #include <pollux/core/text.hpp>
 #include <pollux/core/unique_fd.hpp>
 
@@ -125,6 +130,39 @@ TEST(Text, CatJoinsStringsAndIntegers) {
   EXPECT_EQ(text::cat("a", 1, std::string("b"), std::string_view("c"), -2, ~0ull), "a1bc-218446744073709551615");
 }
 
+TEST(Text, CatTakesCharactersAndTheEndsOfTheIntegers) {
+  EXPECT_EQ(text::cat('x', std::numeric_limits<std::int64_t>::min(), ' ', std::int8_t{-1}, ' ', std::uint16_t{65535}),
+            "x-9223372036854775808 -1 65535");
+}
+
+TEST(Text, NumbersAreNothingButDigitsThatFit) {
+  EXPECT_EQ(text::try_number("0", 10), 0u);
+  EXPECT_EQ(text::try_number("4294967295", 10), 0xFFFF'FFFFu);
+  EXPECT_EQ(text::try_number("00fFFffFFf", 16), 0xFFFF'FFFFu);
+  EXPECT_EQ(text::try_number("1fFFffFFff", 16), std::nullopt);
+  EXPECT_EQ(text::try_number("00fFFffFF", 16), 0x0FFF'FFFFu);
+  for (const char* none : {"", " 1", "1 ", "-1", "+1", "0x1", "1g", "G", "@", "`"}) {
+    EXPECT_EQ(text::try_number(none, 16), std::nullopt) << none;
+  }
+  EXPECT_EQ(text::try_number("a", 10), std::nullopt);
+  EXPECT_EQ(text::try_number("4294967296", 10), std::nullopt);
+}
+
+TEST(Sort, OrdersAnyNumberOfThings) {
+  std::mt19937 random(1);
+  for (std::size_t n : {0u, 1u, 2u, 3u, 10u, 57u, 1000u, 20'000u, 100'000u}) {
+    std::vector<std::uint32_t> items(n);
+    for (auto& item : items) item = static_cast<std::uint32_t>(random() % (n + 1));
+    std::vector<std::uint32_t> expected = items;
+    std::sort(expected.begin(), expected.end());
+    sort(items, [](std::uint32_t a, std::uint32_t b) { return a < b; });
+    EXPECT_EQ(items, expected) << n;
+  }
+  std::vector<std::string> names = {"0000:02:00.0", "b", "", "a"};
+  sort(names, [](const auto& a, const auto& b) { return a > b; });
+  EXPECT_EQ(names, (std::vector<std::string>{"b", "a", "0000:02:00.0", ""}));
+}
+
 TEST(Text, TrimTakesWhiteSpaceAndNulOffBothEndsOnly) {
   EXPECT_EQ(text::trim(" \t\r\nvfio-pci \n"), "vfio-pci");
   EXPECT_EQ(text::trim(std::string_view("0x8086\n\0\0", 9)), "0x8086");
@@ -183,6 +221,38 @@ TEST(Result, HandsOverAValueThatOnlyMoves) {
   Result<std::unique_ptr<int>> good = std::make_unique<int>(3);
   const std::unique_ptr<int> out = std::move(good).value();
   EXPECT_EQ(*out, 3);
+}
+
+TEST(Result, CopiesAndMovesEitherOfTheTwoAndEndsItOnce) {
+  struct Counted {
+    explicit Counted(int& n) : alive(&n) { ++*alive; }
+    Counted(const Counted& other) : alive(other.alive) { ++*alive; }
+    Counted& operator=(const Counted&) = delete;
+    ~Counted() { --*alive; }
+    int* alive;
+  };
+  int alive = 0;
+  {
+    const Failure why{.code = EIO, .operation = "read", .object = std::string(100, 'x'), .where = {}, .remedy = {}};
+    Result<Counted> good = Counted(alive), bad = why;
+    EXPECT_EQ(alive, 1);
+    Result<Counted> same = good;
+    EXPECT_EQ(alive, 2);
+    Result<Counted> failed = bad;
+    EXPECT_EQ(failed.failure().object, why.object);
+    same = std::move(failed);
+    EXPECT_EQ(alive, 1);
+    ASSERT_FALSE(same);
+    EXPECT_EQ(same.failure().object, why.object);
+    same = std::move(good);
+    EXPECT_TRUE(same);
+    Result<Counted>& itself = same;
+    same = std::move(itself);
+    EXPECT_TRUE(same);
+    EXPECT_EQ(alive, 2) << "the value that was moved from, too";
+  }
+  EXPECT_EQ(alive, 0);
+  static_assert(!std::copy_constructible<Result<std::unique_ptr<int>>>);
 }
 
 TEST(Result, HoldsAFailureAndRaisesItWhenTheValueIsAskedFor) {

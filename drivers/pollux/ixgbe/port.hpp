@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Port: one 82599 or X540 as a PollModePort, on any backend, with one or more queues.
 #pragma once
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -333,12 +332,13 @@ class Port {
         refuse(backend, text::cat("a ring of ", n, " descriptors"), "rings are powers of two from 64 to 8192");
       }
     }
-    const std::size_t wanted = std::max(config.rx_queues, config.tx_queues);
+    const std::size_t wanted = config.rx_queues > config.tx_queues ? config.rx_queues : config.tx_queues;
     if (pools.size() != wanted) {
       refuse(backend, text::cat(pools.size(), " pools for ", wanted, " queues"), "give each queue a pool of its own");
     }
     for (std::size_t i = 0; i < wanted; ++i) {
-      if (std::count(pools.begin(), pools.end(), pools[i]) != 1) {
+      for (std::size_t other = 0; other < i; ++other) {
+        if (pools[other] != pools[i]) continue;
         refuse(backend, "two queues with one pool", "a pool belongs to one thread: give each queue its own");
       }
       check_pool(backend, *pools[i], i < config.rx_queues ? config.rx_descriptors : 0);

@@ -2,10 +2,11 @@
 // What went wrong, on what, where, and what to do about it: Failure (a value), Error (thrown), Result (either).
 #pragma once
 #include <cerrno>
+#include <concepts>
+#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
-#include <variant>
 
 #include <pollux/core/text.hpp>
 
@@ -60,22 +61,55 @@ class Error : public std::system_error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  Result(Failure failure) : state_(std::in_place_index<1>, std::move(failure)) {}
+  Result(T value) noexcept : ok_(true), value_(std::move(value)) {}
+  Result(Failure failure) noexcept : ok_(false), failure_(std::move(failure)) {}
+  Result(const Result& other)
+    requires std::copy_constructible<T>
+      : ok_(other.ok_) {
+    take(other);
+  }
+  Result(Result&& other) noexcept : ok_(other.ok_) { take(std::move(other)); }
+  Result& operator=(Result&& other) noexcept {
+    if (this != &other) {
+      this->~Result();
+      new (this) Result(std::move(other));
+    }
+    return *this;
+  }
+  ~Result() {
+    if (ok_) {
+      value_.~T();
+    } else {
+      failure_.~Failure();
+    }
+  }
 
-  [[nodiscard]] bool ok() const noexcept { return state_.index() == 0; }
+  [[nodiscard]] bool ok() const noexcept { return ok_; }
   explicit operator bool() const noexcept { return ok(); }
   /// Pre: !ok().
-  [[nodiscard]] const Failure& failure() const { return *std::get_if<1>(&state_); }
+  [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
   /// The value; raises the failure when there is none.
-  T& value() & { return checked(), *std::get_if<0>(&state_); }
-  T&& value() && { return checked(), std::move(*std::get_if<0>(&state_)); }
+  T& value() & { return checked(), value_; }
+  T&& value() && { return checked(), std::move(value_); }
 
  private:
+  template <class Other>
+  void take(Other&& other) {
+    if (ok_) {
+      new (&value_) T(std::forward<Other>(other).value_);
+    } else {
+      new (&failure_) Failure(std::forward<Other>(other).failure_);
+    }
+  }
   void checked() const {
     if (!ok()) raise(failure());
   }
-  std::variant<T, Failure> state_;
+  // Not a std::variant: there is one for each kind of value, and every one costs the compiler 10 to 30 ms.
+  bool ok_;
+  union {
+    T value_;
+    Failure failure_;
+  };
 };
 
 struct Done {};  ///< the value of a Result that carries none

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Hugepages that follow each other in physical memory, for domains without an IOMMU.
 #pragma once
-#include <algorithm>
 #include <utility>
 #include <vector>
 
+#include <pollux/core/sort.hpp>
 #include <pollux/dma/hugepage.hpp>
 #include <pollux/dma/physical.hpp>
 
@@ -66,10 +66,10 @@ inline Result<Mapping> try_map_consecutive(const MemoryRequest& request, const P
       if (!at) return at.failure();
       pages.push_back({at.value().front(), i});
     }
-    std::sort(pages.begin(), pages.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
+    sort(pages, [](const auto& a, const auto& b) { return a.at < b.at; });
     run = detail::find_run(pages, wanted, page_bytes);
     if (run != pages.cend()) break;
-    const std::size_t more = std::min(have, free_pages(page_bytes, request.numa_node));
+    const std::size_t free = free_pages(page_bytes, request.numa_node), more = have < free ? have : free;
     if (more == 0) {
       errno = ENOMEM;
       return failed("find", text::cat("no ", wanted, " of ", have, " follow each other in physical memory"));

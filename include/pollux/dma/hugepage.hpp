@@ -4,7 +4,6 @@
 #pragma once
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -114,7 +113,9 @@ inline std::size_t free_pages(std::size_t page_bytes, int node = -1, const std::
   const std::size_t free = hugepage_count("free_hugepages", page_bytes, -1, sysfs),
                     reserved = hugepage_count("resv_hugepages", page_bytes, -1, sysfs),
                     to_be_had = free > reserved ? free - reserved : 0;
-  return node < 0 ? to_be_had : std::min(to_be_had, hugepage_count("free_hugepages", page_bytes, node, sysfs));
+  if (node < 0) return to_be_had;
+  const std::size_t of_node = hugepage_count("free_hugepages", page_bytes, node, sysfs);
+  return of_node < to_be_had ? of_node : to_be_had;
 }
 inline std::size_t free_2m_pages(const std::string& sysfs = "/sys") { return free_pages(kPage2M, -1, sysfs); }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // IovaAllocator: hands out I/O virtual addresses inside the ranges an IOMMU allows.
 #pragma once
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include <pollux/core/address.hpp>
 #include <pollux/core/assert.hpp>
+#include <pollux/core/sort.hpp>
 
 namespace pollux {
 
@@ -23,9 +23,9 @@ class IovaAllocator {
  public:
   /// Addresses below 64 KiB are never handed out: a descriptor address of 0 means "no buffer" to several devices.
   explicit IovaAllocator(std::vector<IovaRange> allowed) : free_(std::move(allowed)) {
-    std::sort(free_.begin(), free_.end(), [](IovaRange a, IovaRange b) { return a.first < b.first; });
-    std::erase_if(free_, [](IovaRange r) { return r.last < kFirst; });
-    if (!free_.empty()) free_.front().first = std::max(free_.front().first, kFirst);
+    sort(free_, [](IovaRange a, IovaRange b) { return a.first < b.first; });
+    while (!free_.empty() && free_.front().last < kFirst) free_.erase(free_.begin());
+    if (!free_.empty() && free_.front().first < kFirst) free_.front().first = kFirst;
   }
 
   /// Pre: bytes > 0, alignment a power of two.
@@ -47,8 +47,8 @@ class IovaAllocator {
   /// Returns what `allocate` gave.
   void free(Iova at, std::uint64_t bytes) {
     const IovaRange back{at.value(), at.value() + bytes - 1};
-    auto next = std::lower_bound(free_.begin(), free_.end(), back.first,
-                                 [](IovaRange r, std::uint64_t first) { return r.first < first; });
+    auto next = free_.begin();
+    while (next != free_.end() && next->first < back.first) ++next;
     next = free_.insert(next, back);
     if (next + 1 != free_.end() && next->last + 1 == (next + 1)->first) {
       next->last = (next + 1)->last;
@@ -65,11 +65,11 @@ class IovaAllocator {
     std::vector<IovaRange> out;
     for (const IovaRange f : free_) {
       for (const IovaRange a : allowed) {
-        const IovaRange both{std::max(f.first, a.first), std::min(f.last, a.last)};
+        const IovaRange both{f.first > a.first ? f.first : a.first, f.last < a.last ? f.last : a.last};
         if (both.first <= both.last) out.push_back(both);
       }
     }
-    std::sort(out.begin(), out.end(), [](IovaRange a, IovaRange b) { return a.first < b.first; });
+    sort(out, [](IovaRange a, IovaRange b) { return a.first < b.first; });
     free_ = std::move(out);
   }
   [[nodiscard]] const std::vector<IovaRange>& free_ranges() const noexcept { return free_; }

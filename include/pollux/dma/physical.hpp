@@ -2,7 +2,6 @@
 // Pagemap: where the kernel keeps this process's pages. PhysicalDomain: the DmaDomain of devices with no IOMMU before
 // them (sysfs, UIO, UDD, VFIO no-IOMMU): bus addresses are physical addresses.
 #pragma once
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -44,7 +43,7 @@ class Pagemap {
     out.reserve(pages);
     std::uint64_t entries[512];
     while (out.size() < pages) {
-      const std::size_t n = std::min(pages - out.size(), std::size(entries));
+      const std::size_t n = pages - out.size() < std::size(entries) ? pages - out.size() : std::size(entries);
       const auto at = (reinterpret_cast<std::uintptr_t>(memory) / kPage + out.size()) * sizeof(std::uint64_t);
       const auto got = sys::pread(fd_.get(), entries, n * sizeof(std::uint64_t), static_cast<off_t>(at));
       if (got != static_cast<ssize_t>(n * sizeof(std::uint64_t))) {
@@ -106,8 +105,8 @@ class PhysicalDomain final : public DmaDomain {
     return bus(first);
   }
   void unmap(BusAddr at, std::size_t bytes) noexcept override {
-    const auto which = std::find_if(mapped_.begin(), mapped_.end(),
-                                    [&](const Range& r) { return r.at.value() == at.value() && r.bytes == bytes; });
+    auto which = mapped_.begin();
+    while (which != mapped_.end() && !(which->at.value() == at.value() && which->bytes == bytes)) ++which;
     if (which == mapped_.end()) return;
     sys::munlock(which->memory, which->bytes);
     mapped_.erase(which);
@@ -140,9 +139,10 @@ class PhysicalDomain final : public DmaDomain {
     PhysAddr at;
   };
   static bool consecutive(const std::vector<PhysAddr>& pages) {
-    return std::adjacent_find(pages.begin(), pages.end(), [](PhysAddr a, PhysAddr b) {
-             return b.value() != a.value() + Pagemap::kPage;
-           }) == pages.end();
+    for (std::size_t i = 1; i < pages.size(); ++i) {
+      if (pages[i].value() != pages[i - 1].value() + Pagemap::kPage) return false;
+    }
+    return true;
   }
   Pagemap pagemap_;
   std::vector<Range> mapped_;

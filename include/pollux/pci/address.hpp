@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Bdf: where a PCI function sits: domain, bus, device, function.
 #pragma once
-#include <charconv>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -26,9 +25,9 @@ struct Bdf {
     const bool with_domain = text.size() == 12;
     if (!with_domain && text.size() != 7) return std::nullopt;
     const auto take = [&](std::uint32_t& out, std::size_t digits, char end) {
-      const char* stop = text.data() + digits;
-      const auto [at, error] = std::from_chars(text.data(), stop, out, 16);
-      if (error != std::errc{} || at != stop) return false;
+      const std::optional<std::uint32_t> number = text::try_number(text.substr(0, digits), 16);
+      if (!number) return false;
+      out = *number;
       text.remove_prefix(digits);
       if (end == '\0') return text.empty();
       if (text.empty() || text.front() != end) return false;

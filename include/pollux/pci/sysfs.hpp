@@ -3,15 +3,13 @@
 #pragma once
 #include <dirent.h>
 
-#include <algorithm>
-#include <charconv>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <pollux/core/file.hpp>
+#include <pollux/core/sort.hpp>
 #include <pollux/pci/address.hpp>
 
 namespace pollux {
@@ -54,7 +52,7 @@ class PciSysfs {
     for (const std::string& name : names_in(root_ + "/bus/pci/devices")) {
       if (const auto bdf = Bdf::try_parse(name)) out.push_back(*bdf);
     }
-    std::sort(out.begin(), out.end());
+    sort(out, [](const auto& a, const auto& b) { return a < b; });
     return out;
   }
 
@@ -92,13 +90,17 @@ class PciSysfs {
   /// Sorted names in a directory, without dot entries; empty when it cannot be read.
   [[nodiscard]] static std::vector<std::string> names_in(const std::string& directory) {
     std::vector<std::string> out;
-    const auto close = [](DIR* d) { ::closedir(d); };
-    const std::unique_ptr<DIR, decltype(close)> dir(::opendir(directory.c_str()), close);
-    if (!dir) return out;
-    while (const dirent* entry = ::readdir(dir.get())) {  // NOLINT(concurrency-mt-unsafe): own DIR stream
+    const struct Directory {
+      DIR* stream;
+      ~Directory() {
+        if (stream != nullptr) ::closedir(stream);
+      }
+    } dir{::opendir(directory.c_str())};
+    if (dir.stream == nullptr) return out;
+    while (const dirent* entry = ::readdir(dir.stream)) {  // NOLINT(concurrency-mt-unsafe): own DIR stream
       if (entry->d_name[0] != '.') out.emplace_back(entry->d_name);
     }
-    std::sort(out.begin(), out.end());
+    sort(out, [](const auto& a, const auto& b) { return a < b; });
     return out;
   }
 
@@ -108,12 +110,7 @@ class PciSysfs {
     if (!text) return std::nullopt;
     return std::strtoll(text.value().c_str(), nullptr, 0);
   }
-  static std::optional<std::uint32_t> to_group(const std::string& name) {
-    std::uint32_t group = 0;
-    const auto [at, error] = std::from_chars(name.data(), name.data() + name.size(), group);
-    if (error != std::errc{} || at != name.data() + name.size()) return std::nullopt;
-    return group;
-  }
+  static std::optional<std::uint32_t> to_group(const std::string& name) { return text::try_number(name, 10); }
   std::string root_;
 };
 
