@@ -39,21 +39,23 @@ class PolluxRig {
   class Queue {
    public:
     explicit Queue(PortQueue& queue) noexcept : queue_(&queue) {}
-    std::uint32_t receive(pollux::PacketBurst& burst) const noexcept { return queue_->rx_burst(burst); }
+    [[gnu::always_inline]] std::uint32_t receive(pollux::PacketBurst& burst) const noexcept {
+      return queue_->rx_burst(burst);
+    }
     template <class Metadata, std::uint32_t N>
-    std::uint32_t receive(MetadataBurst<Metadata, N>& burst) const noexcept {
+    [[gnu::always_inline]] std::uint32_t receive(MetadataBurst<Metadata, N>& burst) const noexcept {
       const std::span<Metadata> metadata = burst.free_metadata();
       const std::uint32_t n = queue_->rx_burst(burst.packets, metadata);
       asm volatile("" ::"r"(metadata.data()) : "memory");  // nobody reads it here, but it is there
       return n;
     }
-    void send(pollux::PacketBurst& burst) const noexcept {
+    [[gnu::always_inline]] void send(pollux::PacketBurst& burst) const noexcept {
       queue_->tx_burst(burst);
       if (!burst.empty()) [[unlikely]]
         send_rest(burst);
     }
     template <class Metadata, std::uint32_t N>
-    void send(MetadataBurst<Metadata, N>& burst) const noexcept {
+    [[gnu::always_inline]] void send(MetadataBurst<Metadata, N>& burst) const noexcept {
       send(burst.packets);
     }
 

@@ -165,7 +165,7 @@ class InlineProgram {
       between();
       for (std::uint32_t i = 0; i < regions; ++i) {
         Case::region(rig, stopwatch_);
-        ticks.push_back(static_cast<double>(stopwatch_.ticks()) / Case::kShape.packets);
+        ticks.push_back(stopwatch_.ticks() / Case::kShape.packets);
         between();
       }
       quiet = watch_.look() && quiet;
@@ -232,11 +232,12 @@ inline void describe_method(const InlineOptions& options, std::size_t cold_bytes
           : fmt::format("driver on CPU {}, model on CPU {}, by turns: every line that the driver touches is "
                         "the other core's; nobody prefetches frames; the model reads every sent frame",
                         options.cpu, options.device_cpu));
-  say("times", fmt::format("fenced TSC less an empty region; mean of the middle nine tenths of the regions of a "
-                           "repetition, median of {} to {} repetitions, until their spread (median distance from the "
-                           "median) is {} %; repetitions with a disturbed core are left out; core cycles by a chain of "
-                           "additions beside each repetition; p50 to max: of all regions, ns per packet",
-                           options.plan.least, options.plan.most, options.spread_percent));
+  say("times",
+      fmt::format("fenced TSC less the mean of empty regions; mean of the middle nine tenths of the regions of a "
+                  "repetition, median of {} to {} repetitions, until their spread (median distance from the "
+                  "median) is {} %; repetitions with a disturbed core are left out; core cycles by a chain of "
+                  "additions beside each repetition; p50 to max: of all regions, ns per packet",
+                  options.plan.least, options.plan.most, options.spread_percent));
   say("instructions", !InstructionCounter::kAvailable ? "left out: the single steps are x86-64's"
                       : options.instructions ? "exact: single steps of the CPU (trap flag), the timed code itself"
                                              : "not asked for");

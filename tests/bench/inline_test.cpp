@@ -74,7 +74,7 @@ TEST(Instructions, AStopwatchThatHasCountedStillTimes) {
   watch.begin();
   known_loop(100'000);
   watch.end();
-  EXPECT_GT(watch.ticks(), 0u);
+  EXPECT_GT(watch.ticks(), 0);
 }
 #endif
 

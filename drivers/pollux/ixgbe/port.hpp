@@ -52,9 +52,9 @@ class alignas(128) Queue {
 
   using RxMetadata = ixgbe::RxMetadata;
 
-  std::uint32_t rx_burst(PacketBurst& burst) noexcept { return rx_.rx_burst(burst); }
-  std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept { return rx_.rx_burst(burst, meta); }
-  std::uint32_t tx_burst(PacketBurst& burst) noexcept { return tx_.tx_burst(burst, each_burst_); }
+  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst) noexcept { return rx_.rx_burst(burst); }
+  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept { return rx_.rx_burst(burst, meta); }
+  [[gnu::always_inline]] std::uint32_t tx_burst(PacketBurst& burst) noexcept { return tx_.tx_burst(burst, each_burst_); }
   void commit() noexcept { tx_.publish(); }
   std::uint32_t reclaim() noexcept { return tx_.reap(tx_.in_use()); }
   [[nodiscard]] BufferStore& pool() const noexcept { return *pool_; }
@@ -176,11 +176,11 @@ class Port {
   }
   [[nodiscard]] std::uint32_t queue_count() const noexcept { return static_cast<std::uint32_t>(queues_.size()); }
 
-  std::uint32_t rx_burst(PacketBurst& burst) noexcept { return queues_.front().rx_burst(burst); }
-  std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept {
+  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst) noexcept { return queues_.front().rx_burst(burst); }
+  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept {
     return queues_.front().rx_burst(burst, meta);
   }
-  std::uint32_t tx_burst(PacketBurst& burst) noexcept { return queues_.front().tx_burst(burst); }
+  [[gnu::always_inline]] std::uint32_t tx_burst(PacketBurst& burst) noexcept { return queues_.front().tx_burst(burst); }
   void commit() noexcept { queues_.front().commit(); }
   std::uint32_t reclaim() noexcept { return queues_.front().reclaim(); }
 

@@ -51,10 +51,10 @@ class RxRing {
   /// buffers comes as packets with Packet::kMore on all but the last, in one burst or over several, but not before its
   /// end has arrived and was found good.
   /// Cost: no MMIO; one cache line of descriptors per 4 packets. The frames themselves are not touched.
-  std::uint32_t harvest(PacketBurst& out) noexcept { return harvest_up_to(out.room(), out, kNoMetadata); }
+  [[gnu::always_inline]] std::uint32_t harvest(PacketBurst& out) noexcept { return harvest_up_to(out.room(), out, kNoMetadata); }
   /// As harvest, and what the device says of each packet it appended, in order: meta[0] of the first. At most
   /// meta.size() packets. Cost: one store of 16 bytes more per packet, less with lanes.
-  std::uint32_t harvest(PacketBurst& out, std::span<Metadata> meta) noexcept {
+  [[gnu::always_inline]] std::uint32_t harvest(PacketBurst& out, std::span<Metadata> meta) noexcept {
     const std::size_t most = meta.size() < out.room() ? meta.size() : out.room();
     return harvest_up_to(static_cast<std::uint32_t>(most), out, meta.data());
   }
@@ -85,7 +85,7 @@ class RxRing {
   /// Harvests; refills and publishes once a fair number of descriptors is free, or when there is nothing else to do.
   /// `meta`: none, or as harvest takes it.
   template <class... Meta>
-  std::uint32_t rx_burst(PacketBurst& out, Meta... meta) noexcept {
+  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& out, Meta... meta) noexcept {
     POLLUX_ASSERT(&out.pool() == pool_, "a burst of another pool");
     if (!Format::done(Format::word1(ring_[head_]))) {
       if (unpublished() != 0) rearm();
@@ -148,7 +148,7 @@ class RxRing {
   /// Many plain frames are taken by runs; of a few, each by itself: setting up a run is dearer than what it saves them.
   /// Pre: most <= out.room().
   template <class MetaTo>
-  std::uint32_t harvest_up_to(std::uint32_t most, PacketBurst& out, MetaTo meta) noexcept {
+  [[gnu::always_inline]] std::uint32_t harvest_up_to(std::uint32_t most, PacketBurst& out, MetaTo meta) noexcept {
     if (unusual_) [[unlikely]]
       return harvest_judging(most, out, meta);
     const std::uint32_t owned = tail_ - head_;
@@ -194,11 +194,11 @@ class RxRing {
     return judged << 32 | judged >> 32;
   }
   template <class MetaTo>
-  bool harvest_one(Packet* to, std::uint32_t slot, MetaTo meta) noexcept {
+  [[gnu::always_inline]] bool harvest_one(Packet* to, std::uint32_t slot, MetaTo meta) noexcept {
     return harvest_plain(to, ring_[slot], ids_[slot], pool_->data(0), pool_->stride(), pool_->buffer_bytes(), meta);
   }
   template <class MetaTo>
-  bool harvest_plain(Packet* to, const Descriptor& descriptor, std::uint64_t id, std::byte* base, std::uint64_t stride,
+  [[gnu::always_inline]] bool harvest_plain(Packet* to, const Descriptor& descriptor, std::uint64_t id, std::byte* base, std::uint64_t stride,
                      std::uint64_t most_bytes, MetaTo meta) noexcept {
     const std::uint64_t word1 = Format::word1(descriptor), length = judge_plain(word1);
     if (length >= most_bytes) [[unlikely]] {

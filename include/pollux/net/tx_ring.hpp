@@ -77,7 +77,7 @@ class TxRing {
 
   /// Reaps when a quarter of the ring is in use, posts, publishes if `now`. The reaping is bounded, so that no call is
   /// much dearer than its neighbours.
-  std::uint32_t tx_burst(PacketBurst& burst, bool now) noexcept {
+  [[gnu::always_inline]] std::uint32_t tx_burst(PacketBurst& burst, bool now) noexcept {
     POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
     if (static_cast<std::int32_t>(tail_ - reap_at_) >= 0) [[unlikely]]
       reap_some(burst.size());
@@ -108,7 +108,7 @@ class TxRing {
   static constexpr std::uint32_t kReportInterval = 32;  ///< [descriptors]
   static constexpr std::uint32_t kRetry = 8;            ///< [descriptors] posted before it is looked again
 
-  void publish_new() noexcept {
+  [[gnu::always_inline]] void publish_new() noexcept {
     bell_.ring(ring_.slot(tail_));
     published_ = tail_;
   }
@@ -126,7 +126,7 @@ class TxRing {
   }
 
   /// As post, of one frame in one buffer. Returns whether it was one, and there was room.
-  bool post_one(const Packet& packet) noexcept {
+  [[gnu::always_inline]] bool post_one(const Packet& packet) noexcept {
     const std::uint64_t word1 = packet.word1(), length = word1 >> 32;
     if (length > 0xFFFF || in_use() == ring_.capacity() - 1) [[unlikely]]  // flags lie above it
       return false;
