@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The definitions of open_port.hpp, which says when to include this.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include <pollux/net/any_port.hpp>
 #include <pollux/open_options.hpp>
 #include <pollux/open_waiter.hpp>
+#include <pollux/vfio_user_port_definitions.hpp>
 #include <pollux/visit_port.hpp>
 
 namespace pollux {
@@ -70,12 +72,30 @@ AnyPort any_port(std::shared_ptr<PortGroup> group, std::unique_ptr<P> port) {
   return AnyPort(std::make_unique<GroupedPort<P>>(GroupedPort<P>{std::move(group), std::move(port)}));
 }
 
+/// Ports over vfio-user. Errors: raises EINVAL when there are others among them.
+inline std::vector<AnyPort> open_served_ports(const std::vector<PortSpec>& specs, const OpenOptions& options) {
+  std::vector<std::string> paths;
+  for (const PortSpec& spec : specs) {
+    if (spec.kind != PortKind::kVfioUser) {
+      raise({.code = EINVAL,
+             .operation = "open",
+             .object = spec.object,
+             .where = "ports over vfio-user share no pool with others",
+             .remedy = "open them by themselves"});
+    }
+    paths.push_back(spec.object);
+  }
+  return open_vfio_user_ports(paths, options);
+}
+
 }  // namespace detail
 
 POLLUX_OPEN_PORT_INLINE std::vector<AnyPort> open_ports(const std::vector<std::string>& specs,
                                                         const OpenOptions& options) {
   std::vector<PortSpec> parsed;
   for (const std::string& text : specs) parsed.push_back(PortSpec::parse(text));
+  const auto served = [](const PortSpec& spec) { return spec.kind == PortKind::kVfioUser; };
+  if (std::any_of(parsed.begin(), parsed.end(), served)) return detail::open_served_ports(parsed, options);
   const auto group = std::make_shared<detail::PortGroup>(parsed, options);
   std::vector<AnyPort> ports;
   auto device = group->opened.devices.begin();
@@ -103,6 +123,8 @@ POLLUX_OPEN_PORT_INLINE std::vector<AnyPort> open_ports(const std::vector<std::s
       case PortKind::kXdp:
         detail::visit_kernel(spec, *group->pool, options,
                              [&](auto port) { ports.push_back(detail::any_port(group, std::move(port))); });
+        break;
+      case PortKind::kVfioUser:  // opened above
         break;
     }
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <pollux/backend/open.hpp>
+#include <pollux/driver_config.hpp>
 #include <pollux/e1000/port.hpp>
 #include <pollux/ixgbe/port.hpp>
 #include <pollux/kernel/packet_mmap.hpp>
@@ -20,6 +21,7 @@
 #include <pollux/net/spec.hpp>
 #include <pollux/open_options.hpp>
 #include <pollux/sim_port.hpp>
+#include <pollux/vfio_user_port.hpp>
 
 namespace pollux {
 
@@ -47,17 +49,6 @@ struct PortGroup {
   }
 };
 
-/// Configuration of a driver that has the common fields.
-template <class Config>
-Config driver_config(const OpenOptions& options) {
-  Config config;
-  config.rx_descriptors = options.rx_descriptors;
-  config.tx_descriptors = options.tx_descriptors;
-  config.promiscuous = options.promiscuous;
-  config.link_deadline = options.link_deadline;
-  return config;
-}
-
 template <class P, class Config>
 std::unique_ptr<P> make_started(PciDevice& device, BufferPool& pool, const OpenOptions& options) {
   auto port = std::make_unique<P>(device, pool, driver_config<Config>(options));
@@ -69,19 +60,13 @@ std::unique_ptr<P> make_started(PciDevice& device, BufferPool& pool, const OpenO
 /// Errors: raises ENODEV when none does.
 template <class Visit>
 auto visit_pci(PciDevice& device, BufferPool& pool, const OpenOptions& options, Visit&& visit) {
-  const auto known_to = [&](const auto& table) {
-    for (const auto& entry : table) {
-      if (PciId{entry.vendor, entry.device} == device.id()) return true;
-    }
-    return false;
-  };
-  if (known_to(e1000::kI82574Devices)) {
+  if (knows(e1000::kI82574Devices, device.id())) {
     return visit(make_started<e1000::Port<e1000::I82574, PciDevice>, e1000::Config>(device, pool, options));
   }
-  if (known_to(ixgbe::I82599::kDevices)) {
+  if (knows(ixgbe::I82599::kDevices, device.id())) {
     return visit(make_started<ixgbe::Port<ixgbe::I82599, PciDevice>, ixgbe::Config>(device, pool, options));
   }
-  if (known_to(ixgbe::IX540::kDevices)) {
+  if (knows(ixgbe::IX540::kDevices, device.id())) {
     return visit(make_started<ixgbe::Port<ixgbe::IX540, PciDevice>, ixgbe::Config>(device, pool, options));
   }
   raise({.code = ENODEV,
@@ -167,6 +152,10 @@ auto visit_port(std::string_view spec, const OpenOptions& options, Visit&& visit
       const auto port = detail::make_sim<Sim>(options);
       return visit(*port, port->note());
     });
+  }
+  if (parsed.kind == PortKind::kVfioUser) {  // its doorbells are messages: a virtual call more is nothing
+    AnyPort port = std::move(detail::open_vfio_user_ports({parsed.object}, options).front());
+    return visit(port, port.notes());
   }
   detail::PortGroup group({parsed}, options);
   const std::string& notes = group.pool->note();

@@ -96,6 +96,8 @@
 #include <pollux/sim/clock.hpp>
 #include <pollux/sim/wire.hpp>
 #include <pollux/sim/pcap_tap.hpp>
+#include <pollux/sim/socket_file.hpp>
+#include <pollux/sim/kernel_wire.hpp>
 #include <pollux/sim/registers.hpp>
 #include <pollux/sim/config_space.hpp>
 #include <pollux/sim/interrupts.hpp>

@@ -49,6 +49,22 @@ std::uint32_t receive(Port& port) {
   return 0;
 }
 
+// ---- vfio-user: ---------------------------------------------------------------------------------------------------
+
+TEST(OpenPort, SaysThatNobodyServesThere) {
+  const Failure why = failure_of([] { (void)open_port("vfio-user:/nonexistent/nic"); });
+  EXPECT_EQ(why.code, ENOENT);
+  EXPECT_EQ(why.object, "/nonexistent/nic");
+  EXPECT_NE(why.remedy.find("pollux-simnic"), std::string::npos);
+  EXPECT_EQ(failure_of([] { visit_port("vfio-user:/nonexistent/nic", {}, [](auto&, const std::string&) {}); }).code,
+            ENOENT);
+}
+TEST(OpenPort, OpensServedPortsOnlyTogetherWithTheirKind) {
+  const Failure why = failure_of([] { (void)open_ports({"vfio-user:/nonexistent/nic", "packet:lo"}); });
+  EXPECT_EQ(why.code, EINVAL);
+  EXPECT_EQ(why.object, "lo");
+}
+
 // ---- sim: ---------------------------------------------------------------------------------------------------------
 
 TEST(OpenPort, OpensEveryModelByEachOfItsNames) {

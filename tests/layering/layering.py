@@ -44,7 +44,8 @@ DRIVER_FILES = {
 # Headers that see everything; nobody includes them.
 UMBRELLAS = {"pollux/pollux.hpp", "pollux/open_options.hpp", "pollux/open_port.hpp",
              "pollux/open_port_definitions.hpp", "pollux/open_waiter.hpp", "pollux/sim_port.hpp",
-             "pollux/visit_port.hpp"}  # and pollux/X/X.hpp of each driver X
+             "pollux/visit_port.hpp", "pollux/vfio_user_port.hpp", "pollux/vfio_user_port_definitions.hpp",
+             "pollux/driver_config.hpp"}  # and pollux/X/X.hpp of each driver X
 
 # What rx.hpp and tx.hpp must not reach through any chain of our headers: the data path has no text, no allocation, no
 # time and no system call.

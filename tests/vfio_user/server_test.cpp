@@ -82,7 +82,7 @@ TEST_F(Server, RemovesItsSocketAndNotAnothersAtItsPath) {
 }
 
 TEST_F(Server, TakesTheSocketOfAKilledServerAndNotThatOfALivingOne) {
-  messages::expect_text(messages::error_of([&] { Served again(path); }), {"another server has it", path});
+  messages::expect_text(messages::error_of([&] { Served again(path); }), {"somebody else has it", path});
   served.reset();
   {
     UniqueFd left_over(::socket(AF_UNIX, SOCK_STREAM, 0));

@@ -9,15 +9,16 @@
 
 namespace pollux {
 
-enum class PortKind : std::uint8_t { kPci, kSim, kPacketSocket, kPacketMmsg, kPacketMmap, kXdp };
+enum class PortKind : std::uint8_t { kPci, kSim, kPacketSocket, kPacketMmsg, kPacketMmap, kXdp, kVfioUser };
 
-/// The port moves packets by system calls on an interface of the kernel's.
+/// The port moves packets by system calls: on an interface of the kernel's, or as messages to another process.
 constexpr bool is_kernel_port(PortKind kind) noexcept { return kind != PortKind::kPci && kind != PortKind::kSim; }
 
 /// "pci:0000:03:00.0", "sim:ixgbe", "packet:eth0": what kind of port, and which.
 struct PortSpec {
   PortKind kind{};
-  std::string object;  ///< a device (BDF, or BACKEND:BDF as DeviceSpec takes it), a model, an interface (xdp: /QUEUE)
+  /// A device (BDF, or BACKEND:BDF as DeviceSpec takes it), a model, an interface (xdp: /QUEUE), a path.
+  std::string object;
 
   struct Entry {
     PortKind kind;
@@ -37,6 +38,7 @@ struct PortSpec {
       Entry{PortKind::kPacketMmsg, "packet-mmsg", "packet-mmsg:eth0"},
       Entry{PortKind::kPacketMmap, "packet-mmap", "packet-mmap:eth0"},
       Entry{PortKind::kXdp, "xdp", "xdp:eth0"},
+      Entry{PortKind::kVfioUser, "vfio-user", "vfio-user:/path"},
   };
 
   /// Errors: raises EINVAL listing the kinds there are.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // VfioUserServer: serves a device on a UNIX socket by the vfio-user protocol: to QEMU, or to any driver that speaks it.
 #pragma once
-#include <sys/stat.h>
-#include <unistd.h>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,6 +22,7 @@
 #include <pollux/core/poll.hpp>
 #include <pollux/sim/client_memory.hpp>
 #include <pollux/sim/served_device.hpp>
+#include <pollux/sim/socket_file.hpp>
 
 namespace pollux::sim {
 
@@ -54,14 +55,14 @@ class VfioUserServer {
   VfioUserServer(const VfioUserServer&) = delete;
   VfioUserServer& operator=(const VfioUserServer&) = delete;
   /// Removes the socket.
-  ~VfioUserServer();
+  ~VfioUserServer() { drop_client({}); }
 
   [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
   /// Takes in what clients sent and lets the device work. Returns whether anything moved.
   bool step();
 
   [[nodiscard]] bool connected() const noexcept { return bool{channel_}; }
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& path() const noexcept { return listener_.path(); }
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
   [[nodiscard]] const ClientMemory::Counts& memory() const noexcept { return memory_.counts(); }
   /// Why the last client was dropped; empty: it left, or there was none.
@@ -72,9 +73,6 @@ class VfioUserServer {
   static constexpr unsigned kMessagesPerStep = 64;
   static constexpr std::size_t kMostUnsent = 4 << 20;  ///< beyond it nothing more is taken in [bytes]
 
-  void listen_at_path();
-  void bind_socket(const sockaddr_un& address);
-  [[nodiscard]] bool remove_stale(const sockaddr_un& address);
   void watch(int fd, std::uint32_t events, bool known);
   void accept_client();
   void drop_client(std::string why);
@@ -111,10 +109,9 @@ class VfioUserServer {
   [[nodiscard]] static bool is_eventfd(int fd);
 
   ServedDevice* device_;
-  std::string path_;
   VfioUserServerConfig config_;
-  UniqueFd epoll_, listener_;
-  struct stat socket_{};  ///< the file at path_, to know it again
+  UniqueFd epoll_;
+  SocketFile listener_;
   vfio_user::Channel channel_;
   ClientMemory memory_;
   vfio_user::Message message_;
@@ -136,56 +133,16 @@ class VfioUserServer {
 
 inline VfioUserServer::VfioUserServer(ServedDevice& device, std::string path, const VfioUserServerConfig& config)
     : device_(&device),
-      path_(std::move(path)),
       config_(config),
       epoll_(sys::epoll_create()),
+      listener_(std::move(path), SOCK_STREAM),
       memory_(device.iommu(), device.interrupts()) {
-  if (!epoll_) raise({.code = errno, .operation = "serve", .object = path_, .where = "epoll_create", .remedy = {}});
-  listen_at_path();
-  device_->reset();
-}
-inline VfioUserServer::~VfioUserServer() {
-  drop_client({});
-  struct stat now{};
-  if (::lstat(path_.c_str(), &now) == 0 && now.st_ino == socket_.st_ino && now.st_dev == socket_.st_dev) {
-    ::unlink(path_.c_str());
-  }
-}
-
-inline void VfioUserServer::listen_at_path() {
-  const sockaddr_un address = vfio_user::try_address(path_).value();
-  listener_.reset(sys::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
-  if (!listener_) raise({.code = errno, .operation = "serve", .object = path_, .where = "socket", .remedy = {}});
-  bind_socket(address);
   constexpr int kWaitingClients = 8;
-  if (sys::listen(listener_.get(), kWaitingClients) != 0 || ::lstat(path_.c_str(), &socket_) != 0) {
-    raise({.code = errno, .operation = "listen at", .object = path_, .where = {}, .remedy = {}});
+  if (!epoll_ || sys::listen(listener_.fd(), kWaitingClients) != 0) {
+    raise({.code = errno, .operation = "listen at", .object = listener_.path(), .where = {}, .remedy = {}});
   }
-  watch(listener_.get(), EPOLLIN, false);
-}
-
-inline void VfioUserServer::bind_socket(const sockaddr_un& address) {
-  const auto bind = [&] { return sys::bind(listener_.get(), vfio_user::generic(address), sizeof address) == 0; };
-  if (bind() || (errno == EADDRINUSE && remove_stale(address) && bind())) return;
-  const int code = errno;
-  const char* remedy = "";
-  if (code == EADDRINUSE) remedy = "another server has it; choose another path, or end that one: fuser -v PATH";
-  if (code == EACCES || code == EPERM) remedy = "choose a directory that this user may write to";
-  if (code == ENOENT || code == ENOTDIR) remedy = "make its directory first: mkdir -p DIRECTORY";
-  if (code == EEXIST) remedy = "what is there is no socket; remove it, or choose another path";
-  raise({.code = code, .operation = "make a socket at", .object = path_, .where = {}, .remedy = remedy});
-}
-/// A socket that nobody listens at is left over from a server that was killed. Sets errno when it is none.
-inline bool VfioUserServer::remove_stale(const sockaddr_un& address) {
-  struct stat there{};
-  if (::lstat(path_.c_str(), &there) != 0) return errno == ENOENT;
-  if (!S_ISSOCK(there.st_mode)) return errno = EEXIST, false;
-  const UniqueFd probe(sys::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
-  if (sys::connect(probe.get(), vfio_user::generic(address), sizeof address) == 0 || errno != ECONNREFUSED) {
-    if (errno != EACCES) errno = EADDRINUSE;
-    return false;
-  }
-  return ::unlink(path_.c_str()) == 0 || errno == ENOENT;
+  watch(listener_.fd(), EPOLLIN, false);
+  device_->reset();
 }
 
 /// events: 0 stops watching a descriptor that is known.
@@ -196,9 +153,9 @@ inline void VfioUserServer::watch(int fd, std::uint32_t events, bool known) {
 }
 
 inline void VfioUserServer::accept_client() {
-  UniqueFd fd(sys::accept(listener_.get()));
+  UniqueFd fd(sys::accept(listener_.fd()));
   if (!fd) return;
-  watch(listener_.get(), 0, true);  // the next one waits until this one is gone
+  watch(listener_.fd(), 0, true);  // the next one waits until this one is gone
   channel_ = vfio_user::Channel(std::move(fd),
                                 sizeof(vfio_user::Header) + sizeof(vfio_user::RegionAccess) + config_.max_transfer);
   watched_ = EPOLLIN;
@@ -218,7 +175,7 @@ inline void VfioUserServer::drop_client(std::string why) {
   device_->reset();
   device_->interrupts().forget();
   complaint_ = std::move(why);
-  watch(listener_.get(), EPOLLIN, false);
+  watch(listener_.fd(), EPOLLIN, false);
 }
 
 inline bool VfioUserServer::step() {

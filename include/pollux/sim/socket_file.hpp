@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SocketFile: a UNIX socket at a path of its own, gone when its owner is.
+#pragma once
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+#include <utility>
+
+#include <pollux/backend/vfio_user_channel.hpp>
+#include <pollux/core/socket.hpp>
+#include <pollux/core/unique_fd.hpp>
+
+namespace pollux::sim {
+
+/// Non-blocking. What a server that was killed has left at the path is replaced; nothing else is.
+class SocketFile {
+ public:
+  /// type: SOCK_STREAM, SOCK_DGRAM. Errors: raises EADDRINUSE (somebody lives there), EEXIST (what is there is no
+  /// socket), EACCES, ENOENT, ENAMETOOLONG.
+  SocketFile(std::string path, int type) : path_(std::move(path)), fd_(sys::socket(AF_UNIX, type | SOCK_NONBLOCK, 0)) {
+    const sockaddr_un address = vfio_user::try_address(path_).value();
+    const auto bind = [&] { return sys::bind(fd_.get(), vfio_user::generic(address), sizeof address) == 0; };
+    if (!fd_ || (!bind() && !(errno == EADDRINUSE && remove_stale(address, type) && bind())) ||
+        ::lstat(path_.c_str(), &made_) != 0) {
+      refuse(errno);
+    }
+  }
+  SocketFile(const SocketFile&) = delete;
+  SocketFile& operator=(const SocketFile&) = delete;
+  /// Removes the file, if it is still the one that was made.
+  ~SocketFile() {
+    struct stat now{};
+    if (::lstat(path_.c_str(), &now) == 0 && now.st_ino == made_.st_ino && now.st_dev == made_.st_dev) {
+      ::unlink(path_.c_str());
+    }
+  }
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+ private:
+  [[noreturn]] void refuse(int code) const {
+    const char* remedy = "";
+    if (code == EADDRINUSE) remedy = "somebody else has it; choose another path, or end them: fuser -v PATH";
+    if (code == EACCES || code == EPERM) remedy = "choose a directory that this user may write to";
+    if (code == ENOENT || code == ENOTDIR) remedy = "make its directory first: mkdir -p DIRECTORY";
+    if (code == EEXIST) remedy = "what is there is no socket; remove it, or choose another path";
+    raise({.code = code, .operation = "make a socket at", .object = path_, .where = {}, .remedy = remedy});
+  }
+  /// A socket that nobody has open is left over. Sets errno when it is none.
+  [[nodiscard]] bool remove_stale(const sockaddr_un& address, int type) const noexcept {
+    struct stat there{};
+    if (::lstat(path_.c_str(), &there) != 0) return errno == ENOENT;
+    if (!S_ISSOCK(there.st_mode)) return errno = EEXIST, false;
+    const UniqueFd probe(sys::socket(AF_UNIX, type | SOCK_NONBLOCK, 0));
+    if (sys::connect(probe.get(), vfio_user::generic(address), sizeof address) == 0 || errno != ECONNREFUSED) {
+      if (errno != EACCES) errno = EADDRINUSE;
+      return false;
+    }
+    return ::unlink(path_.c_str()) == 0 || errno == ENOENT;
+  }
+
+  std::string path_;
+  UniqueFd fd_;
+  struct stat made_{};
+};
+
+}  // namespace pollux::sim
