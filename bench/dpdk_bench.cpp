@@ -5,6 +5,7 @@
 #include <rte_version.h>
 
 #include <array>
+#include <span>
 
 #include "dpdk_port.hpp"
 #include "inline_main.hpp"
@@ -15,34 +16,36 @@ namespace {
 class DpdkRig {
  public:
   using Packet = rte_mbuf*;
-  template <std::uint32_t N>
   class Burst {
    public:
-    explicit Burst(rte_mempool*) noexcept {}
+    Burst(rte_mempool*, std::span<rte_mbuf*> slots) noexcept
+        : slots_(slots.data()), most_(static_cast<std::uint32_t>(slots.size())) {}
     Burst(const Burst&) = delete;
     Burst& operator=(const Burst&) = delete;
-    ~Burst() { rte_pktmbuf_free_bulk(packets_, size_); }
+    ~Burst() { clear(); }
     [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
-    rte_mbuf** begin() noexcept { return packets_; }
-    rte_mbuf** end() noexcept { return packets_ + size_; }
-    [[nodiscard]] std::uint16_t room() const noexcept { return static_cast<std::uint16_t>(N - size_); }
+    rte_mbuf** begin() const noexcept { return slots_; }
+    rte_mbuf** end() const noexcept { return slots_ + size_; }
+    [[nodiscard]] std::uint16_t room() const noexcept { return static_cast<std::uint16_t>(most_ - size_); }
     void set_size(std::uint32_t n) noexcept { size_ = n; }
+    void clear() noexcept {
+      rte_pktmbuf_free_bulk(slots_, size_);
+      size_ = 0;
+    }
 
    private:
-    rte_mbuf* packets_[N];
-    std::uint32_t size_ = 0;
+    rte_mbuf** slots_;
+    std::uint32_t most_, size_ = 0;
   };
   class Queue {
    public:
     explicit Queue(std::uint16_t port) noexcept : port_(port) {}
-    template <std::uint32_t N>
-    std::uint32_t receive(Burst<N>& burst) const noexcept {
+    [[gnu::always_inline]] std::uint32_t receive(Burst& burst) const noexcept {
       const std::uint32_t n = rte_eth_rx_burst(port_, 0, burst.end(), burst.room());
       burst.set_size(burst.size() + n);
       return n;
     }
-    template <std::uint32_t N>
-    void send(Burst<N>& burst) const noexcept {
+    [[gnu::always_inline]] void send(Burst& burst) const noexcept {
       const auto n = static_cast<std::uint16_t>(burst.size());
       const std::uint16_t sent = rte_eth_tx_burst(port_, 0, burst.begin(), n);
       if (sent != n) [[unlikely]]
@@ -65,18 +68,15 @@ class DpdkRig {
   DpdkRig& operator=(const DpdkRig&) = delete;
   ~DpdkRig() {
     settle();
-    Burst<32> burst(pool());
-    while (queue().receive(burst) != 0) {
-      rte_pktmbuf_free_bulk(burst.begin(), burst.size());
-      burst.set_size(0);
-    }
+    std::array<rte_mbuf*, 32> slots{};
+    Burst burst(pool(), slots);
+    while (queue().receive(burst) != 0) burst.clear();
   }
   [[nodiscard]] rte_mempool* pool() const noexcept { return port_->pool(); }
   [[nodiscard]] Queue queue() const noexcept { return Queue(port_->id()); }
   void settle() noexcept { port_->settle(); }
   void check_faults() { port_->check_faults(); }
-  template <std::uint32_t N>
-  std::uint32_t allocate(Burst<N>& burst, std::uint32_t n, std::uint16_t bytes) {
+  std::uint32_t allocate(Burst& burst, std::uint32_t n, std::uint16_t bytes) {
     if (rte_pktmbuf_alloc_bulk(pool(), burst.begin(), n) != 0) return 0;
     burst.set_size(n);
     for (rte_mbuf* packet : burst) packet->data_len = bytes, packet->pkt_len = bytes;
@@ -104,11 +104,12 @@ int run(int argc, char** argv) {
                                                 : bench::DpdkPath::kFull;
   bench::DpdkPort port({.path = path, .cpu = options.cpu});
   const std::uint32_t smallest_burst = path == bench::DpdkPath::kVector ? 4 : 1;
-  bench::InlineProgram<DpdkRig> program(
-      "dpdk:net_ixgbe:" + name, options, [&port] { return std::make_unique<DpdkRig>(port); }, smallest_burst);
+  bench::RigProgram<DpdkRig> program(
+      "dpdk:net_ixgbe:" + name, options, port.memory(), [&port] { return std::make_unique<DpdkRig>(port); },
+      smallest_burst);
   program.add_cases();
   bench::describe_method(options, bench::CacheWalk(options.cold_bytes).bytes());
-  benchmark::AddCustomContext("memory", port.memory());
+  benchmark::AddCustomContext("memory", program.memory());
   benchmark::AddCustomContext("driver",
                               std::string(rte_version()) + ", net_ixgbe, unmodified; its log says: " + port.paths());
   if (smallest_burst > 1) {

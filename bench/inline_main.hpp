@@ -34,6 +34,7 @@ struct InlineOptions {
     app.add_option("--cold-bytes", cold_bytes, "the walk of setup l3-cold (default: twice the second-level cache)");
     app.add_option("--regions", plan.regions, "timed regions in a repetition")->check(CLI::Range(20, 1'000'000));
     app.add_option("--most", plan.most, "repetitions at most")->check(CLI::Range(1, 10'000));
+    app.add_option("--seconds", plan.seconds, "a case takes at most about so long")->check(CLI::PositiveNumber);
     app.add_option("--spread", spread_percent, "a case ends when its repetitions differ by less [%]")
         ->check(CLI::Range(0.0, 100.0));
     app.add_flag("--instructions,!--no-instructions", instructions, "count instructions too, by single steps (x86-64)");
@@ -71,119 +72,150 @@ inline int cpu_on_another_core(const std::vector<int>& allowed, int cpu) {
   return -1;
 }
 
-/// All cases of one port. `Make`: gives a rig (std::unique_ptr<R>), which lives for one case.
-template <Rig R>
+/// Registers and runs the cases of one port.
 class InlineProgram {
  public:
-  using Make = std::function<std::unique_ptr<R>()>;
-
-  /// `smallest_burst`: what the driver serves at least.
-  InlineProgram(std::string port, const InlineOptions& options, Make make, std::uint32_t smallest_burst = 1)
-      : port_(std::move(port)),
-        options_(options),
-        make_(std::move(make)),
-        smallest_burst_(smallest_burst),
-        watch_(options.cpu),
-        walk_(options.cold_bytes) {}
+  InlineProgram() = default;
+  InlineProgram(const InlineProgram&) = delete;
+  InlineProgram& operator=(const InlineProgram&) = delete;
+  virtual ~InlineProgram() = default;
 
   /// The program's cases, by their names PORT/SETUP/CASE[/burst:N].
   void add_cases() {
-    const auto sizes = []<std::uint32_t... kSizes>(std::integer_sequence<std::uint32_t, kSizes...>, auto add) {
-      (add.template operator()<kSizes>(), ...);
-    };
-    using All = std::integer_sequence<std::uint32_t, 1, 2, 4, 8, 16, 32, 64, 128, 256>;
-    using Some = std::integer_sequence<std::uint32_t, 1, 8, 32, 256>;
-    sizes(All{}, [this]<std::uint32_t kSize>() { this->template add_three<kSize>("inline"); });
-    add<OneArrives<R>>("inline", "");
-    add<EmptyPoll<R>>("inline", "");
-    sizes(Some{}, [this]<std::uint32_t kSize>() { this->template add_three<kSize>("l3-cold"); });
-    if (options_.device_cpu < 0) return;
-    sizes(Some{}, [this]<std::uint32_t kSize>() { this->template add_three<kSize>("threaded"); });
+    for (const std::uint32_t size : {1u, 2u, 4u, 8u, 16u, 32u, 64u, 128u, 256u}) add_three("inline", size);
+    add("inline", Case::kOneArrives);
+    add("inline", Case::kEmptyPoll);
+    for (const char* setup : {"l3-cold", "threaded"}) {
+      if (setup == std::string("threaded") && !has_other_core()) continue;
+      for (const std::uint32_t size : {1u, 8u, 32u, 256u}) add_three(setup, size);
+    }
   }
   /// For a variation of another port: only setup inline, a few bursts.
   void add_few_cases() {
-    add_three<1>("inline");
-    add_three<32>("inline");
-    add<OneArrives<R>>("inline", "");
+    for (const std::uint32_t size : {1u, 32u}) add_three("inline", size);
+    add("inline", Case::kOneArrives);
   }
   [[nodiscard]] bool failed() const noexcept { return failed_; }
+  /// Remarks on its memory, for the method; empty: hugepages.
+  [[nodiscard]] virtual std::string memory() const = 0;
+
+ protected:
+  /// One measurement. Errors: throws.
+  virtual void run(benchmark::State& state, const std::string& setup, Case which, std::uint32_t size) = 0;
+  [[nodiscard]] virtual const std::string& port() const noexcept = 0;
+  [[nodiscard]] virtual bool has_other_core() const noexcept = 0;
+  [[nodiscard]] virtual std::uint32_t smallest_burst() const noexcept = 0;
 
  private:
-  template <std::uint32_t kSize>
-  void add_three(const std::string& setup) {
-    if (kSize < smallest_burst_) return;
-    const std::string suffix = fmt::format("/burst:{}", kSize);
-    add<Forward<R, kSize>>(setup, suffix);
-    add<OneWay<R, kSize, true>>(setup, suffix);
-    add<OneWay<R, kSize, false>>(setup, suffix);
+  void add_three(const std::string& setup, std::uint32_t size) {
+    if (size < smallest_burst()) return;
+    for (const Case which : {Case::kForward, Case::kReceive, Case::kSend}) {
+      add(setup, which, size, fmt::format("/burst:{}", size));
+    }
   }
-  template <class Case>
-  void add(const std::string& setup, const std::string& suffix) {
-    benchmark::RegisterBenchmark((port_ + "/" + setup + "/" + Case::kName + suffix).c_str(),
-                                 [this, setup](benchmark::State& state) {
-                                   for (auto _ : state) run<Case>(state, setup);
+  void add(const std::string& setup, Case which, std::uint32_t size = 32, const std::string& suffix = {}) {
+    benchmark::RegisterBenchmark((port() + "/" + setup + "/" + name_of(which) + suffix).c_str(),
+                                 [this, setup, which, size](benchmark::State& state) {
+                                   for (auto _ : state) try_run(state, setup, which, size);
                                  })
         ->UseManualTime()
         ->Iterations(1);
   }
-
-  template <class Case>
-  void run(benchmark::State& state, const std::string& setup) {
+  void try_run(benchmark::State& state, const std::string& setup, Case which, std::uint32_t size) {
     try {
-      const auto rig = make_();
-      put_frames(*rig, Case::kShape.frames);
-      check_frames(*rig, Case::kShape.frames);
-      if (setup == "threaded") {
-        OtherCore device(options_.device_cpu, [&rig] { rig->settle(); });
-        state.counters["line_round_trip_ns"] = device.round_trip() * 1e9 / ticks_per_second_;
-        measure<Case>(state, *rig, device, options_.plan.regions);
-      } else if (setup == "l3-cold") {
-        const auto between = [&] { rig->settle(), walk_(); };
-        measure<Case>(state, *rig, between, std::max(options_.plan.regions / 4, 20u));
-      } else {
-        measure<Case>(state, *rig, [&rig] { rig->settle(); }, options_.plan.regions);
-        if (options_.instructions && InstructionCounter::kAvailable) count<Case>(state, *rig);
-      }
-      check_frames(*rig, Case::kShape.frames);
-      rig->check_faults();
+      run(state, setup, which, size);
     } catch (const std::exception& error) {
       failed_ = true;
       state.SkipWithError(error.what());
     }
   }
+  bool failed_ = false;
+};
 
-  template <class Case, class Between>
-  void measure(benchmark::State& state, R& rig, Between&& between, std::uint32_t regions) {
+/// For a kind of rig. `Make`: gives one (std::unique_ptr<R>), which lives for one case.
+template <Rig R>
+class RigProgram final : public InlineProgram {
+ public:
+  using Make = std::function<std::unique_ptr<R>()>;
+
+  /// `smallest_burst`: what the driver serves at least.
+  RigProgram(std::string port, const InlineOptions& options, std::string memory, Make make,
+             std::uint32_t smallest_burst = 1)
+      : port_(std::move(port)),
+        options_(options),
+        memory_(std::move(memory)),
+        make_(std::move(make)),
+        smallest_burst_(smallest_burst),
+        watch_(options.cpu),
+        walk_(options.cold_bytes) {}
+  [[nodiscard]] std::string memory() const override { return memory_; }
+
+ private:
+  [[nodiscard]] const std::string& port() const noexcept override { return port_; }
+  [[nodiscard]] bool has_other_core() const noexcept override { return options_.device_cpu >= 0; }
+  [[nodiscard]] std::uint32_t smallest_burst() const noexcept override { return smallest_burst_; }
+
+  void run(benchmark::State& state, const std::string& setup, Case which, std::uint32_t size) override {
+    const auto rig = make_();
+    put_frames(*rig, frames_of(which));
+    check_frames(*rig, frames_of(which));
+    const auto region = [&] { run_region(which, *rig, stopwatch_, size); };
+    const auto settle = [&rig] { rig->settle(); };
+    if (setup == "threaded") {
+      OtherCore device(options_.device_cpu, settle);
+      state.counters["line_round_trip_ns"] = device.round_trip() * 1e9 / ticks_per_second_;
+      measure(state, region, [&device] { device(); }, options_.plan.regions, packets_of(which));
+    } else if (setup == "l3-cold") {
+      measure(
+          state, region, [&] { settle(), walk_(); }, std::max(options_.plan.regions / 4, kFewestRegions),
+          packets_of(which));
+    } else {
+      measure(state, region, settle, options_.plan.regions, packets_of(which));
+      // A step costs microseconds in virtual machines: every second size of burst has to do.
+      const bool counted = size == 1 || size == 4 || size == 8 || size == 32 || size == 256;
+      if (options_.instructions && InstructionCounter::kAvailable && counted) {
+        count(state, region, settle, packets_of(which));
+      }
+    }
+    check_frames(*rig, frames_of(which));
+    rig->check_faults();
+  }
+
+  void measure(benchmark::State& state, const std::function<void()>& region, const std::function<void()>& between,
+               std::uint32_t regions, std::uint32_t packets) {
     constexpr int kWarmUp = 8;
-    for (int i = 0; i < kWarmUp; ++i) Case::region(rig, stopwatch_), between();
+    for (int i = 0; i < kWarmUp; ++i) region(), between();
     const double stolen = watch_.stolen();
+    const std::uint64_t end =
+        pollux::Tsc::now() + static_cast<std::uint64_t>(options_.plan.seconds * ticks_per_second_);
+    const auto is_late = [end] { return pollux::Tsc::now() > end; };
     Repetitions repetitions(options_.plan);
-    while (!repetitions.enough()) {
+    do {
       std::vector<double> ticks;
       ticks.reserve(regions);
       bool quiet = watch_.look();
       between();
-      for (std::uint32_t i = 0; i < regions; ++i) {
-        Case::region(rig, stopwatch_);
-        ticks.push_back(stopwatch_.ticks() / Case::kShape.packets);
+      for (std::uint32_t i = 0; i < regions && (i < kFewestRegions || !is_late()); ++i) {
+        region();
+        ticks.push_back(stopwatch_.ticks() / packets);
         between();
       }
       quiet = watch_.look() && quiet;
       repetitions.add(std::move(ticks), watch_.chain(), quiet);
-    }
+    } while (!repetitions.enough() && !is_late());
     report(state, repetitions.figures(1e9 / ticks_per_second_), watch_.stolen() - stolen);
   }
 
-  /// Of enough regions that what is done now and then (a ring's wrap, reclaiming) is in it as often as it happens.
-  template <class Case>
-  void count(benchmark::State& state, R& rig) {
-    constexpr unsigned kRegions = Case::kShape.packets > 1 ? 4 : 64;
+  /// Of enough regions that what is done now and then is in it as often as it happens: once round the rings.
+  void count(benchmark::State& state, const std::function<void()>& region, const std::function<void()>& between,
+             std::uint32_t packets) {
+    const unsigned regions = packets == kBacklog ? 2 : 32;
     std::uint64_t all = 0;
-    for (unsigned i = 0; i < kRegions; ++i) {
-      all += stopwatch_.count([&] { Case::region(rig, stopwatch_); });
-      rig.settle();
+    for (unsigned i = 0; i < regions; ++i) {
+      all += stopwatch_.count(region);
+      between();
     }
-    state.counters["instructions_per_packet"] = static_cast<double>(all) / kRegions / Case::kShape.packets;
+    state.counters["instructions_per_packet"] = static_cast<double>(all) / regions / packets;
   }
 
   void report(benchmark::State& state, const Figures& f, double stolen) const {
@@ -202,15 +234,16 @@ class InlineProgram {
     out["stolen_ms"] = stolen * 1e3;
   }
 
+  static constexpr std::uint32_t kFewestRegions = 20;  ///< that make a repetition
   std::string port_;
   InlineOptions options_;
+  std::string memory_;
   Make make_;
   std::uint32_t smallest_burst_;
   MachineWatch watch_;
   CacheWalk walk_;
   Stopwatch stopwatch_;
   double ticks_per_second_ = pollux::Tsc::measure_hz();
-  bool failed_ = false;
 };
 
 /// Chooses the CPUs and pins this thread. Errors: raises.

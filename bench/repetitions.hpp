@@ -39,6 +39,7 @@ struct Plan {
   std::uint32_t regions = 200;    ///< of one repetition
   unsigned least = 5, most = 15;  ///< repetitions
   double spread = 0.01;           ///< of the repetitions, when it is small enough
+  double seconds = 3;             ///< after which a case ends with what there is, on a machine that does other things
 };
 
 /// What a case comes to, per packet.

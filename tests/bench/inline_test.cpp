@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <numeric>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -205,32 +206,28 @@ struct FakeRig {
   struct Packet {
     std::vector<std::byte> bytes;
   };
-  template <std::uint32_t N>
   struct Burst : std::vector<Packet> {
-    explicit Burst(int) {}
-    static constexpr std::uint32_t kMost = N;
+    Burst(int, std::span<Packet> slots) : most(slots.size()) {}
+    std::size_t most;
   };
   struct Queue {
     FakeRig* rig;
-    template <class B>
-    std::uint32_t receive(B& burst) const noexcept {
+    std::uint32_t receive(Burst& burst) const noexcept {
       std::uint32_t n = 0;
-      for (; !rig->arrived.empty() && burst.size() < B::kMost; ++n) {
+      for (; !rig->arrived.empty() && burst.size() < burst.most; ++n) {
         burst.push_back(std::move(rig->arrived.back()));
         rig->arrived.pop_back();
       }
       return n;
     }
-    template <class B>
-    void send(B& burst) const noexcept {
+    void send(Burst& burst) const noexcept {
       for (Packet& p : burst) rig->sent.push_back(std::move(p));
       burst.clear();
     }
   };
   Queue queue() noexcept { return {this}; }
   int pool() { return 0; }
-  template <class B>
-  std::uint32_t allocate(B& burst, std::uint32_t n, std::uint16_t bytes) {
+  std::uint32_t allocate(Burst& burst, std::uint32_t n, std::uint16_t bytes) {
     burst.assign(n, Packet{std::vector<std::byte>(bytes)});
     return n;
   }
@@ -254,21 +251,25 @@ TEST(Frames, AllCasesMoveThemOnAndKeepThem) {
   FakeRig rig = with_frames(kBacklog);
   Stopwatch watch;
   check_frames(rig, kBacklog);
-  Forward<FakeRig, 32>::region(rig, watch), rig.settle();
-  Forward<FakeRig, 256>::region(rig, watch), rig.settle();
-  OneWay<FakeRig, 1, true>::region(rig, watch), rig.settle();
-  OneWay<FakeRig, 64, false>::region(rig, watch), rig.settle();
-  check_frames(rig, kBacklog);
+  for (const Case which : {Case::kForward, Case::kReceive, Case::kSend}) {
+    for (const std::uint32_t size : {1u, 32u, 256u}) {
+      run_region(which, rig, watch, size);
+      EXPECT_TRUE(rig.arrived.empty());
+      rig.settle();
+      check_frames(rig, kBacklog);
+    }
+  }
 }
 TEST(Frames, OneAndNone) {
   Stopwatch watch;
   FakeRig one = with_frames(1), none = with_frames(0);
-  OneArrives<FakeRig>::region(one, watch), one.settle();
+  run_region(Case::kOneArrives, one, watch, 32), one.settle();
   check_frames(one, 1);
-  EmptyPoll<FakeRig>::region(none, watch);
+  run_region(Case::kEmptyPoll, none, watch, 32);
   check_frames(none, 0);
-  EXPECT_THROW(OneArrives<FakeRig>::region(none, watch), std::runtime_error);
-  EXPECT_THROW(EmptyPoll<FakeRig>::region(one, watch), std::runtime_error);
+  EXPECT_THROW(run_region(Case::kOneArrives, none, watch, 32), std::runtime_error);
+  EXPECT_THROW(run_region(Case::kEmptyPoll, one, watch, 32), std::runtime_error);
+  EXPECT_THROW(run_region(Case::kForward, one, watch, 32), std::runtime_error);
 }
 TEST(Frames, WhatIsWrongIsFound) {
   const auto fails = [](auto spoil) {
