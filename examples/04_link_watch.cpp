@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <pollux/open_port.hpp>
+#include <pollux/sim/wire.hpp>
 
 using namespace pollux::literals;
 
