@@ -1035,11 +1035,19 @@ TEST_F(ModelTest, FaultOfAReceiveDescriptor) {
   expect_fault(FaultKind::kDescriptor, "RX descriptor 0 of queue 0");
 }
 
+TEST_F(ModelTest, TakesReceiveDescriptorsWithAnOldReportInThem) {
+  make({}, {Quirk::kRxWriteBackLeft});
+  bring_up();
+  memory.set_q(rx_desc(0, 0) + 8, 3);
+  arrive(ethernet(kBroadcast, 0x88B5, 60));
+  EXPECT_EQ(memory.q(rx_desc(0, 0) + 8) >> 32 & 0xFFFF, 60u);
+}
+
 TEST_F(ModelTest, QuirksAllowWhatRealDriversDo) {
   make({}, {Quirk::kFctrlReserved, Quirk::kEimsBit31, Quirk::kHeadWrite, Quirk::kRahVind, Quirk::kStatusWrite,
             Quirk::kNonsenseRing, Quirk::kUnlistedOffsets, Quirk::kLargePthresh, Quirk::kDcaBit12, Quirk::kRscDefaults,
             Quirk::kSemaphoreForced, Quirk::kPaylenShort, Quirk::kFilterWhileRunning, Quirk::kEecDoWritten,
-            Quirk::kFcrthBelowZero});
+            Quirk::kRxWriteBackLeft, Quirk::kEitrLowBits, Quirk::kFcrthBelowZero});
   w(0x5080, 0x3400);
   EXPECT_EQ(r(0x5080), 0x400u);
   w(0x880, 1u << 31 | 1u << 20);
@@ -1058,6 +1066,8 @@ TEST_F(ModelTest, QuirksAllowWhatRealDriversDo) {
   EXPECT_EQ(r(0x10010), eec);
   w(0x3264, 0xFFFFA000);  // RXPBSIZE(1) is 0
   EXPECT_EQ(r(0x3264), 0x8007A000u);
+  w(0x828, 1950);
+  EXPECT_EQ(r(0x828), 1944u);
   // ethtool's pattern test: nonsense in everything, then a tail while enabled.
   for (const u32 p : {0x5A5A5A5Au, 0xA5A5A5A5u, 0u, 0xFFFFFFFFu}) {
     w(tx(1), p);

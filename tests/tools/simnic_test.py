@@ -255,5 +255,38 @@ class Clients(Case):
             self.assertRegex(output(client), "100 packets .* sent")
 
 
+class VirtualMachine(Case):
+    """examples/10_virtual_machine.sh with a QEMU that only tells how it was called."""
+    SCRIPT = pathlib.Path(__file__).parents[2] / "examples" / "10_virtual_machine.sh"
+
+    def start(self, *options, devices='name "vfio-user-pci", bus PCI'):
+        qemu = pathlib.Path(self.path("qemu"))
+        qemu.write_text(f"""#!/bin/sh
+case "$*" in "-device help") echo '{devices}'; exit ;; esac
+for word; do printf '%s\\n' "$word"; done
+test -S "$(printf '%s' "$*" | sed 's/.*"path":"\\([^"]*\\)".*/\\1/')" && echo "the socket is there"
+exit 7
+""")
+        qemu.chmod(0o755)
+        return subprocess.run([self.SCRIPT, *options], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "SIMNIC": str(TOOL), "QEMU": str(qemu), "TMPDIR": self.folder.name})
+
+    def test_starts_the_card_and_qemu_with_shared_memory(self):
+        done = self.start("--mac", "02:00:00:00:00:07", "--", "-accel", "tcg", "-hda", "a b.qcow2")
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertIn("82599 at", done.stdout)
+        self.assertIn("memory-backend-memfd,id=pollux-memory,size=2G,share=on", done.stdout)
+        self.assertIn("\n-accel\ntcg\n-hda\na b.qcow2\nthe socket is there\n", done.stdout)
+        self.assertEqual(os.listdir(self.folder.name), ["qemu"], "something is left over")
+
+    def test_says_what_is_missing(self):
+        self.assertIn("QEMU 10.1", self.start("--", devices="e1000").stderr)
+        self.assertIn("usage:", self.start("-accel", "kvm").stderr)
+        done = self.start("--nic", "8139", "--", "x")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("82599", done.stdout + done.stderr)
+        self.assertEqual(os.listdir(self.folder.name), ["qemu"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -136,7 +136,7 @@ inline void Model82599::write_frame(std::uint32_t q, Frame frame, const model::R
       return;
     }
     const RawDescriptor d = RawDescriptor::load(memory);
-    if ((d.qw1 & 1) != 0) {
+    if ((d.qw1 & 1) != 0 && !quirks_.has(Quirk::kRxWriteBackLeft)) {
       complain_descriptor("RX", q, ring.head, "DD (bit 0 of the header address) is 0 when it is posted", d.qw1, "3.1");
     }
     const std::size_t part = std::min<std::size_t>(frame.size(), ring.buffer_bytes);

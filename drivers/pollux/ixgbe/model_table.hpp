@@ -25,6 +25,8 @@ enum class Quirk : std::uint8_t {
   kPaylenShort,         ///< PAYLEN below 17 [dpdk rejects only below 14]
   kFilterWhileRunning,  ///< MRQC, FDIRCTRL, RXPBSIZE written while frames flow [dpdk's RSS update]
   kEecDoWritten,        ///< EEC written with DO, which is read only, as it was before the clock moved [linux, dpdk]
+  kRxWriteBackLeft,     ///< receive descriptors given again with what was reported in them, DD too [linux]
+  kEitrLowBits,         ///< EITR bits 2:1, in 1950 for the vector of the other causes [linux]
   kFcrthBelowZero       ///< FCRTH of a buffer without memory: RXPBSIZE - 24 KB, all high bits set [linux, dpdk]
 };
 /// A set of quirks.
@@ -187,6 +189,8 @@ inline constexpr IgnoredBits kIgnoredBits[] = {
     {Quirk::kRahVind, kRahLow, 16, 8, 0x003F'0000},
     {Quirk::kStatusWrite, kStatus, 1, 4, kAll},
     {Quirk::kEecDoWritten, kEec, 1, 4, kEecDo},
+    {Quirk::kEitrLowBits, kEitr, 24, 4, bit(1) | bit(2)},
+    {Quirk::kEitrLowBits, kEitrHigh, 104, 4, bit(1) | bit(2)},
     {Quirk::kFcrthBelowZero, kFcrth, 8, 4, 0x7FF8'0000},
 };
 

@@ -38,6 +38,10 @@ class DescriptorWire : public WireEnd {
     if (length_ == 0) {
       const ssize_t n = receive(buffer_);
       length_ = n <= 0 || static_cast<std::size_t>(n) > buffer_.size() ? 0 : static_cast<std::size_t>(n);
+      if (length_ != 0 && length_ < kLeastBytes) {
+        std::memset(&buffer_[length_], 0, kLeastBytes - length_);
+        length_ = kLeastBytes;
+      }
     }
     return {buffer_.data(), length_};
   }
@@ -51,6 +55,7 @@ class DescriptorWire : public WireEnd {
 
  private:
   static constexpr std::size_t kMostBytes = 65536;
+  static constexpr std::size_t kLeastBytes = 60;  ///< kernels hand frames over before they are padded; wires do not
   std::vector<std::byte> buffer_;
   std::size_t length_ = 0;  ///< of the frame in it; 0: there is none
   std::uint64_t lost_ = 0;
