@@ -1265,9 +1265,9 @@ TEST_F(Raw, FaultsOfDma) {
   wr(off::TDT, 2);
   EXPECT_NO_FAULTS(log_);  // the queue is stopped, not hammered
   start_rx();
-  give(kRxRing, 0, bus((1 << 20) - 1024));  // less than BSIZE to the end
+  give(kRxRing, 0, bus((1 << 20) - 1024));  // less than a frame can need to the end
   arrive(ethernet(kMac, 60));
-  expect_fault(FaultKind::kDma, "receive buffer", "2048 bytes");
+  expect_fault(FaultKind::kDma, "receive buffer", "1522 bytes");
 }
 TEST_F(Raw, FaultWithoutBusMastering) {
   start_rx();

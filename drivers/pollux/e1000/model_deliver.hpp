@@ -48,7 +48,9 @@ inline bool Model82574::deliver(Ring& ring, Stored& frame) noexcept {
     check_posted(ring, posted);
     release_fetched(at, kDescriptorBytes);
     const std::size_t n = std::min(room, frame.bytes.size() - frame.done);
-    if (!store(address, ConstBytes(frame.bytes).subspan(frame.done, n), "receive buffer", room)) {
+    // Linux maps as much as a frame can need, which is less than RCTL says the buffer has. [linux e1000e]
+    const std::size_t mapped = value<Rctl>()[Rctl::lpe] ? room : std::min(room, kLongestNormalFrame);
+    if (!store(address, ConstBytes(frame.bytes).subspan(frame.done, n), "receive buffer", mapped)) {
       ring.broken = true;
       return false;
     }

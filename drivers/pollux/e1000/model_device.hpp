@@ -121,6 +121,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   static constexpr std::uint32_t kDescriptorBytes = 16;
   static constexpr std::uint32_t kUnseen = ~0u;
   static constexpr std::size_t kFcs = 4;
+  static constexpr std::size_t kLongestNormalFrame = 1522;   ///< without LPE, FCS and a tag included [bytes]
   static constexpr std::size_t kLongestFrame = 9234;         ///< with LPE, FCS included [bytes]
   static constexpr std::size_t kLongestTso = 1u << 18;       ///< [bytes]
   static constexpr std::size_t kMostSegments = 4096;         ///< of one TSO packet

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SocketFile: a UNIX socket at a path of its own, gone when its owner is.
 #pragma once
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,15 +18,30 @@ namespace pollux::sim {
 /// Non-blocking. What a server that was killed has left at the path is replaced; nothing else is.
 class SocketFile {
  public:
-  /// type: SOCK_STREAM, SOCK_DGRAM. Errors: raises EADDRINUSE (somebody lives there), EEXIST (what is there is no
-  /// socket), EACCES, ENOENT, ENAMETOOLONG.
-  SocketFile(std::string path, int type) : path_(std::move(path)), fd_(sys::socket(AF_UNIX, type | SOCK_NONBLOCK, 0)) {
+  /// type: SOCK_STREAM, SOCK_DGRAM. backlog: of a socket that listens, which appears at its path when it does: whoever
+  /// sees it can connect. Errors: raises EADDRINUSE (somebody lives there), EEXIST (what is there is no socket),
+  /// EACCES, ENOENT, ENAMETOOLONG.
+  SocketFile(std::string path, int type, int backlog = 0)
+      : path_(std::move(path)), fd_(sys::socket(AF_UNIX, type | SOCK_NONBLOCK, 0)) {
     const sockaddr_un address = vfio_user::try_address(path_).value();
-    const auto bind = [&] { return sys::bind(fd_.get(), vfio_user::generic(address), sizeof address) == 0; };
-    if (!fd_ || (!bind() && !(errno == EADDRINUSE && remove_stale(address, type) && bind())) ||
-        ::lstat(path_.c_str(), &made_) != 0) {
-      refuse(errno);
+    const std::string aside = text::cat(path_, ".", ::getpid(), "~");
+    auto aside_address = vfio_user::try_address(aside);  // a path may be so long that there is none
+    const auto open_at = [&](const sockaddr_un& at) {
+      return sys::bind(fd_.get(), vfio_user::generic(at), sizeof at) == 0 &&
+             (backlog == 0 || sys::listen(fd_.get(), backlog) == 0);
+    };
+    bool made = false;
+    if (fd_ && backlog > 0 && aside_address) {
+      made = open_at(aside_address.value()) &&
+             (move_from(aside) || (errno == EEXIST && remove_stale(address, type) && move_from(aside)));
+      if (const int code = errno; !made) {
+        ::unlink(aside.c_str());
+        errno = code;
+      }
+    } else if (fd_) {
+      made = open_at(address) || (errno == EADDRINUSE && remove_stale(address, type) && open_at(address));
     }
+    if (!made || ::lstat(path_.c_str(), &made_) != 0) refuse(errno);
   }
   SocketFile(const SocketFile&) = delete;
   SocketFile& operator=(const SocketFile&) = delete;
@@ -46,6 +63,13 @@ class SocketFile {
     if (code == ENOENT || code == ENOTDIR) remedy = "make its directory first: mkdir -p DIRECTORY";
     if (code == EEXIST) remedy = "what is there is no socket; remove it, or choose another path";
     raise({.code = code, .operation = "make a socket at", .object = path_, .where = {}, .remedy = remedy});
+  }
+  /// Replaces nothing.
+  [[nodiscard]] bool move_from(const std::string& aside) const noexcept {
+    if (::renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) == 0) return true;
+    struct stat there{};
+    if (errno != EINVAL || ::lstat(path_.c_str(), &there) == 0) return false;  // EINVAL: the file system cannot
+    return ::rename(aside.c_str(), path_.c_str()) == 0;
   }
   /// A socket that nobody has open is left over. Sets errno when it is none.
   [[nodiscard]] bool remove_stale(const sockaddr_un& address, int type) const noexcept {

@@ -70,6 +70,7 @@ class VfioUserServer {
 
  private:
   using Bytes = std::span<const std::byte>;
+  static constexpr int kWaitingClients = 8;
   static constexpr unsigned kMessagesPerStep = 64;
   static constexpr std::size_t kMostUnsent = 4 << 20;  ///< beyond it nothing more is taken in [bytes]
 
@@ -135,12 +136,9 @@ inline VfioUserServer::VfioUserServer(ServedDevice& device, std::string path, co
     : device_(&device),
       config_(config),
       epoll_(sys::epoll_create()),
-      listener_(std::move(path), SOCK_STREAM),
+      listener_(std::move(path), SOCK_STREAM, kWaitingClients),
       memory_(device.iommu(), device.interrupts()) {
-  constexpr int kWaitingClients = 8;
-  if (!epoll_ || sys::listen(listener_.fd(), kWaitingClients) != 0) {
-    raise({.code = errno, .operation = "listen at", .object = listener_.path(), .where = {}, .remedy = {}});
-  }
+  if (!epoll_) raise({.code = errno, .operation = "wait at", .object = listener_.path(), .where = {}, .remedy = {}});
   watch(listener_.fd(), EPOLLIN, false);
   device_->reset();
 }
