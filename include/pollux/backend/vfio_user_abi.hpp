@@ -144,7 +144,7 @@ inline constexpr std::uint32_t kDefaultMaxFds = 1;              ///< with one me
 template <class T>
 [[nodiscard]] T load(std::span<const std::byte> bytes) noexcept {
   T out{};
-  std::memcpy(&out, bytes.data(), bytes.size() < sizeof out ? bytes.size() : sizeof out);
+  if (!bytes.empty()) std::memcpy(&out, bytes.data(), bytes.size() < sizeof out ? bytes.size() : sizeof out);
   return out;
 }
 template <class T>
