@@ -297,7 +297,7 @@ TEST(Document, WhatIsNoRunIsNamed) {
   json run = minimal();
   run["results"] = 3;
   expect_text(error(run), {"results must be an array, is 3"});
-  run["results"] = {inline_figure()};
+  run["results"] = json::array({inline_figure()});
   EXPECT_EQ(error(run), "no error");
   const std::vector<std::pair<const char*, json>> wrong{
       {"burst", -1}, {"burst", 1.5},    {"burst", "32"},         {"frame_bytes", 5e9}, {"value", "21"},   {"value", -1},
@@ -309,15 +309,16 @@ TEST(Document, WhatIsNoRunIsNamed) {
     bad["results"][0].erase(key);
     expect_text(error(bad), {"FILE", std::string("results[0] has no \"") + key});
   }
-  run["distributions"] = {inline_figure()};
+  run["distributions"] = json::array({inline_figure()});
   run["distributions"][0].update({{"samples", 1}, {"bins", {{1, 2}}}, {"percentiles", json::array()}});
   expect_text(error(run), {"distributions[0].bins[0] must be a row of 3 numbers, is [1,2]"});
 }
 
 TEST(Document, FiguresOfDriversAloneAreAddedAndChecked) {
   json run = minimal();
-  bench::merge_inline(run, {{"machine", {{"cpu", "x"}}}, {"method", {"how"}}, {"results", {inline_figure()}}},
-                      "dir/f.json");
+  bench::merge_inline(
+      run, {{"machine", {{"cpu", "x"}}}, {"method", json::array({"how"})}, {"results", json::array({inline_figure()})}},
+      "dir/f.json");
   bench::merge_inline(run, json::array({inline_figure()}), "g.json");
   const bench::Document document = bench::parse(run, "here");
   ASSERT_EQ(document.figures.size(), 2u);
