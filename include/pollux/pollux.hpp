@@ -9,6 +9,7 @@
 #include <pollux/core/error.hpp>
 #include <pollux/core/syscall.hpp>
 #include <pollux/core/socket.hpp>
+#include <pollux/core/unix_address.hpp>
 #include <pollux/core/poll.hpp>
 #include <pollux/core/memory_calls.hpp>
 #include <pollux/core/unique_fd.hpp>
@@ -41,6 +42,7 @@
 #include <pollux/pci/scan.hpp>
 
 #include <pollux/irq/interrupt.hpp>
+#include <pollux/irq/interrupt_set.hpp>
 #include <pollux/irq/vectors.hpp>
 #include <pollux/irq/policy.hpp>
 #include <pollux/irq/rx_waiter.hpp>

@@ -44,7 +44,7 @@ class FakeServer {
   using Script = std::function<void(FakeServer&)>;
   FakeServer(const std::string& path, Script script)
       : listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), script_(std::move(script)) {
-    const sockaddr_un address = try_address(path).value();
+    const sockaddr_un address = try_unix_address(path).value();
     if (::bind(listener_.get(), generic(address), sizeof address) != 0 || ::listen(listener_.get(), 1) != 0) {
       std::abort();
     }
@@ -148,11 +148,11 @@ TEST_F(Client, SaysWhyThereIsNoServer) {
   expect_text(open_error(), {path, "start the server again"});
   path = directory / "dgram";
   const UniqueFd dgram(::socket(AF_UNIX, SOCK_DGRAM, 0)), stale(::socket(AF_UNIX, SOCK_STREAM, 0));
-  sockaddr_un address = try_address(path).value();
+  sockaddr_un address = try_unix_address(path).value();
   ASSERT_EQ(::bind(dgram.get(), generic(address), sizeof address), 0);
   expect_text(open_error(), {path, "socket of datagrams"});
   path = directory / "stale";
-  address = try_address(path).value();
+  address = try_unix_address(path).value();
   ASSERT_EQ(::bind(stale.get(), generic(address), sizeof address), 0);
   expect_text(open_error(), {path, "Connection refused", "start the server again"});
   path = std::string(300, 'x');

@@ -105,7 +105,7 @@ class RawClient {
   /// `turn`: lets the server work; called while there is nothing to read.
   RawClient(const std::string& path, std::function<void()> turn) : turn_(std::move(turn)) {
     UniqueFd fd(sys::socket(AF_UNIX, SOCK_STREAM, 0));
-    const sockaddr_un address = try_address(path).value();
+    const sockaddr_un address = try_unix_address(path).value();
     if (sys::connect(fd.get(), generic(address), sizeof address) != 0) std::abort();
     channel_ = Channel(std::move(fd), 64 << 20);
   }

@@ -86,7 +86,7 @@ TEST_F(Server, TakesTheSocketOfAKilledServerAndNotThatOfALivingOne) {
   served.reset();
   {
     UniqueFd left_over(::socket(AF_UNIX, SOCK_STREAM, 0));
-    const sockaddr_un address = try_address(path).value();
+    const sockaddr_un address = try_unix_address(path).value();
     ASSERT_EQ(::bind(left_over.get(), generic(address), sizeof address), 0);
   }
   serve();

@@ -57,11 +57,7 @@ class PciDevice {
         .code = errno, .operation = operation, .object = name_, .where = std::move(where), .remedy = std::move(remedy)};
   }
   [[nodiscard]] Failure no_such_interrupts(IrqKind kind, unsigned n, const IrqCounts& counts) const {
-    return {.code = ENOTSUP,
-            .operation = "turn on interrupts of",
-            .object = name_,
-            .where = text::cat(n, " x ", to_string(kind), " through ", backend_name()),
-            .remedy = text::cat("there are INTx: ", counts.intx, ", MSI: ", counts.msi, ", MSI-X: ", counts.msix)};
+    return pollux::no_such_interrupts(name_, backend_name(), kind, n, counts);
   }
   void set_id(PciId id) noexcept { id_ = id; }
 

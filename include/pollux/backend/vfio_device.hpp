@@ -12,6 +12,7 @@
 
 #include <pollux/backend/pci_device.hpp>
 #include <pollux/core/mapping.hpp>
+#include <pollux/irq/interrupt_set.hpp>
 #include <pollux/pci/bind.hpp>
 
 namespace pollux {
@@ -78,6 +79,13 @@ class VfioIrqSet {
   VfioIrqSet& operator=(const VfioIrqSet&) = delete;
   ~VfioIrqSet() { (void)act(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, 0); }
 
+  [[nodiscard]] Result<Done> try_unmask() const {
+    if (act(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, 1) == 0) return Done{};
+    return Failure{
+        .code = errno, .operation = "unmask INTx", .object = {}, .where = "VFIO_DEVICE_SET_IRQS", .remedy = {}};
+  }
+
+ private:
   /// An action without data on the first `count` vectors. Returns what ioctl does.
   int act(std::uint32_t flags, std::uint32_t count) const noexcept {
     vfio_irq_set set{};
@@ -88,7 +96,6 @@ class VfioIrqSet {
     return sys::ioctl(device_, VFIO_DEVICE_SET_IRQS, &set);
   }
 
- private:
   /// A vfio_irq_set and the descriptors behind it.
   class Command {
    public:
@@ -111,24 +118,6 @@ class VfioIrqSet {
   VfioIrqSet(int device, std::uint32_t index) noexcept : device_(device), index_(index) {}
   int device_;
   std::uint32_t index_;
-};
-
-/// One vector of a set. INTx: the kernel masks the line when it fires, rearming unmasks it.
-class VfioInterrupt final : public EventInterrupt {
- public:
-  void attach(std::shared_ptr<VfioIrqSet> set, bool masks_itself) noexcept {
-    set_ = std::move(set);
-    masks_itself_ = masks_itself;
-  }
-  [[nodiscard]] Result<Done> try_rearm() override {
-    if (!masks_itself_ || set_->act(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, 1) == 0) return Done{};
-    return Failure{
-        .code = errno, .operation = "unmask INTx", .object = {}, .where = "VFIO_DEVICE_SET_IRQS", .remedy = {}};
-  }
-
- private:
-  std::shared_ptr<VfioIrqSet> set_;
-  bool masks_itself_ = false;
 };
 
 }  // namespace detail
@@ -262,24 +251,15 @@ inline IrqCounts VfioPciDevice::irq_counts() const {
 }
 
 inline std::vector<std::unique_ptr<Interrupt>> VfioPciDevice::turn_on(std::uint32_t index, unsigned n) {
-  std::vector<std::unique_ptr<Interrupt>> out;
-  std::vector<detail::VfioInterrupt*> vectors;
-  std::vector<int> fds;
-  for (unsigned i = 0; i < n; ++i) {
-    auto one = std::make_unique<detail::VfioInterrupt>();
-    vectors.push_back(one.get());
-    fds.push_back(one->fd());
-    out.push_back(std::move(one));
-  }
-  auto set = detail::VfioIrqSet::try_open(fd_.get(), index, fds);
+  detail::SetVectors<detail::VfioIrqSet> vectors(n);
+  auto set = detail::VfioIrqSet::try_open(fd_.get(), index, vectors.fds());
   if (!set) {
     Failure why = set.failure();
     why.object = name();
     if (why.code == EINVAL) why.remedy = "interrupts of one kind can be on at a time: destroy those that are on";
     raise(std::move(why));
   }
-  for (auto* one : vectors) one->attach(set.value(), index == VFIO_PCI_INTX_IRQ_INDEX);
-  return out;
+  return std::move(vectors).attached(set.value(), index == VFIO_PCI_INTX_IRQ_INDEX);
 }
 
 inline std::vector<std::unique_ptr<Interrupt>> VfioPciDevice::open_interrupts(IrqKind kind, unsigned n) {

@@ -20,6 +20,7 @@
 #include <pollux/core/memory_calls.hpp>
 #include <pollux/dma/hugepage.hpp>
 #include <pollux/dma/iova.hpp>
+#include <pollux/irq/interrupt_set.hpp>
 
 namespace pollux {
 
@@ -63,6 +64,25 @@ class VfioUserDomain final : public DmaDomain, private vfio_user::SharedMemory {
 
 namespace detail {
 
+/// A register by message; all ones when the server is gone or answers nonsense.
+template <class T>
+[[nodiscard]] T read_region(vfio_user::Connection& server, std::uint32_t region, std::uint64_t offset) {
+  using namespace vfio_user;
+  const RegionAccess access{.offset = offset, .region = region, .count = sizeof(T)};
+  auto reply = server.try_call(Command::kRegionRead, {bytes_of(access)});
+  if (!reply || reply.value().body.size() != sizeof access + sizeof(T)) return static_cast<T>(~T{0});
+  return load<T>(std::span(reply.value().body).subspan(sizeof access));
+}
+template <class T>
+[[nodiscard]] Result<Done> try_write_region(vfio_user::Connection& server, std::uint32_t region, std::uint64_t offset,
+                                            T value) {
+  using namespace vfio_user;
+  const RegionAccess access{.offset = offset, .region = region, .count = sizeof(T)};
+  auto reply = server.try_call(Command::kRegionWrite, {bytes_of(access), bytes_of(value)});
+  if (!reply) return reply.failure();
+  return Done{};
+}
+
 /// A BAR of a served device: areas that are mapped, the rest by message.
 struct VfioUserBar {
   struct Area {
@@ -93,7 +113,7 @@ class VfioUserIo {
   explicit VfioUserIo(const detail::VfioUserBar& bar) noexcept : bar_(&bar) {}
   [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept {
     if (const auto* a = bar_->area_of(offset)) return window(*a).read32(static_cast<std::uint32_t>(offset - a->offset));
-    return read_by_message(offset);
+    return detail::read_region<std::uint32_t>(*bar_->server, bar_->region, offset);
   }
   void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
     if (const auto* a = bar_->area_of(offset)) {
@@ -106,23 +126,14 @@ class VfioUserIo {
   static reg::Mmio window(const detail::VfioUserBar::Area& a) noexcept {
     return {a.pages.data(), static_cast<std::size_t>(a.bytes)};
   }
-  [[nodiscard]] std::uint32_t read_by_message(std::uint32_t offset) const noexcept {
-    using namespace vfio_user;
-    const RegionAccess access{.offset = offset, .region = bar_->region, .count = sizeof(std::uint32_t)};
-    auto reply = bar_->server->try_call(Command::kRegionRead, {bytes_of(access)});
-    if (!reply) return ~0u;
-    const std::vector<std::byte>& body = reply.value().body;
-    if (body.size() != sizeof access + sizeof(std::uint32_t)) return ~0u;
-    return load<std::uint32_t>(std::span(body).subspan(sizeof access));
-  }
   void write_by_message(std::uint32_t offset, std::uint32_t value) const noexcept {
     using namespace vfio_user;
-    const RegionAccess access{.offset = offset, .region = bar_->region, .count = sizeof value};
-    if (bar_->posted) {
-      (void)bar_->server->post(Command::kRegionWrite, {bytes_of(access), bytes_of(value)});
-    } else {
-      (void)bar_->server->try_call(Command::kRegionWrite, {bytes_of(access), bytes_of(value)});
+    if (!bar_->posted) {
+      (void)detail::try_write_region(*bar_->server, bar_->region, offset, value);
+      return;
     }
+    const RegionAccess access{.offset = offset, .region = bar_->region, .count = sizeof value};
+    (void)bar_->server->post(Command::kRegionWrite, {bytes_of(access), bytes_of(value)});
   }
   const detail::VfioUserBar* bar_;
 };
@@ -141,22 +152,14 @@ class VfioUserConfigSpace {
   void write32(std::uint32_t o, std::uint32_t v) const { (void)try_write(o, v).value(); }
   template <class T>
   [[nodiscard]] Result<Done> try_write(std::uint32_t offset, T v) const {
-    using namespace vfio_user;
-    const RegionAccess access{.offset = offset, .region = kConfigRegion, .count = sizeof v};
-    auto reply = server_->try_call(Command::kRegionWrite, {bytes_of(access), bytes_of(v)});
-    if (!reply) return reply.failure();
-    return Done{};
+    return detail::try_write_region(*server_, vfio_user::kConfigRegion, offset, v);
   }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
   template <class T>
   [[nodiscard]] T read(std::uint32_t offset) const {
-    using namespace vfio_user;
-    const RegionAccess access{.offset = offset, .region = kConfigRegion, .count = sizeof(T)};
-    auto reply = server_->try_call(Command::kRegionRead, {bytes_of(access)});
-    if (!reply || reply.value().body.size() != sizeof access + sizeof(T)) return static_cast<T>(~T{0});
-    return load<T>(std::span(reply.value().body).subspan(sizeof access));
+    return detail::read_region<T>(*server_, vfio_user::kConfigRegion, offset);
   }
   vfio_user::Connection* server_;
   std::string name_;
@@ -471,6 +474,11 @@ class VfioUserIrqSet {
   VfioUserIrqSet& operator=(const VfioUserIrqSet&) = delete;
   ~VfioUserIrqSet() { (void)try_act(vfio_user::IrqSet::kNone | vfio_user::IrqSet::kTrigger, 0, 0); }
 
+  [[nodiscard]] Result<Done> try_unmask() const {
+    return try_act(vfio_user::IrqSet::kNone | vfio_user::IrqSet::kUnmask, 0, 1);
+  }
+
+ private:
   [[nodiscard]] Result<Done> try_act(std::uint32_t flags, std::uint32_t start, std::size_t count,
                                      std::span<const int> fds = {}) const {
     const vfio_user::IrqSet set{.argsz = sizeof set,
@@ -482,27 +490,9 @@ class VfioUserIrqSet {
     if (reply) return Done{};
     return reply.failure();
   }
-
- private:
   VfioUserIrqSet(vfio_user::Connection& server, vfio_user::IrqIndex index) noexcept : server_(&server), index_(index) {}
   vfio_user::Connection* server_;
   vfio_user::IrqIndex index_;
-};
-
-class VfioUserInterrupt final : public EventInterrupt {
- public:
-  void attach(std::shared_ptr<VfioUserIrqSet> set, bool masks_itself) noexcept {
-    set_ = std::move(set);
-    masks_itself_ = masks_itself;
-  }
-  [[nodiscard]] Result<Done> try_rearm() override {
-    if (!masks_itself_) return Done{};
-    return set_->try_act(vfio_user::IrqSet::kNone | vfio_user::IrqSet::kUnmask, 0, 1);
-  }
-
- private:
-  std::shared_ptr<VfioUserIrqSet> set_;
-  bool masks_itself_ = false;
 };
 
 }  // namespace detail
@@ -517,35 +507,20 @@ inline unsigned VfioUserDevice::irq_count(vfio_user::IrqIndex index) {
 }
 
 inline std::vector<std::unique_ptr<Interrupt>> VfioUserDevice::open_interrupts(IrqKind kind, unsigned n) {
-  if (n == 0 || n > irqs_.of(kind)) {
-    raise({.code = ENOTSUP,
-           .operation = "turn on interrupts of",
-           .object = name_,
-           .where = text::cat(n, " x ", to_string(kind), " through ", backend_name()),
-           .remedy = text::cat("there are INTx: ", irqs_.intx, ", MSI: ", irqs_.msi, ", MSI-X: ", irqs_.msix)});
-  }
+  if (n == 0 || n > irqs_.of(kind)) { raise(no_such_interrupts(name_, backend_name(), kind, n, irqs_)); }
   const auto index = kind == IrqKind::kIntx  ? vfio_user::IrqIndex::kIntx
                      : kind == IrqKind::kMsi ? vfio_user::IrqIndex::kMsi
                                              : vfio_user::IrqIndex::kMsix;
-  std::vector<std::unique_ptr<Interrupt>> out;
-  std::vector<detail::VfioUserInterrupt*> vectors;
-  std::vector<int> fds;
-  for (unsigned v = 0; v < n; ++v) {
-    auto one = std::make_unique<detail::VfioUserInterrupt>();
-    vectors.push_back(one.get());
-    fds.push_back(one->fd());
-    out.push_back(std::move(one));
-  }
+  detail::SetVectors<detail::VfioUserIrqSet> vectors(n);
   (void)try_check_presence().value();
   set_command(config(), pci_config::kCommandIntxDisable, kind != IrqKind::kIntx);
-  auto set = detail::VfioUserIrqSet::try_open(server_, index, fds);
+  auto set = detail::VfioUserIrqSet::try_open(server_, index, vectors.fds());
   if (!set) {
     Failure why = set.failure();
     why.operation = "turn on interrupts of the vfio-user device at";
     raise(std::move(why));
   }
-  for (auto* one : vectors) one->attach(set.value(), kind == IrqKind::kIntx);
-  return out;
+  return std::move(vectors).attached(set.value(), kind == IrqKind::kIntx);
 }
 
 static_assert(DeviceBackend<VfioUserDevice> && InterruptCapable<VfioUserDevice>);

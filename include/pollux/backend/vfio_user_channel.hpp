@@ -187,23 +187,4 @@ inline bool Channel::flush() noexcept {
   return true;
 }
 
-/// The address of a socket's path. Errors: ENAMETOOLONG.
-[[nodiscard]] inline Result<sockaddr_un> try_address(const std::string& path) {
-  sockaddr_un out{};
-  out.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof out.sun_path) {
-    return Failure{.code = path.empty() ? EINVAL : ENAMETOOLONG,
-                   .operation = "use the socket",
-                   .object = path,
-                   .where = {},
-                   .remedy = text::cat("its path has 1 to ", sizeof out.sun_path - 1, " bytes")};
-  }
-  std::memcpy(out.sun_path, path.data(), path.size());
-  return out;
-}
-/// For bind and connect, which take every kind of address.
-[[nodiscard]] inline const sockaddr* generic(const sockaddr_un& address) noexcept {
-  return reinterpret_cast<const sockaddr*>(&address);
-}
-
 }  // namespace pollux::vfio_user

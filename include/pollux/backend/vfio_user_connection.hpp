@@ -19,6 +19,7 @@
 #include <pollux/backend/vfio_user_version.hpp>
 #include <pollux/core/clock.hpp>
 #include <pollux/core/poll.hpp>
+#include <pollux/core/unix_address.hpp>
 
 namespace pollux::vfio_user {
 
@@ -115,7 +116,7 @@ class Connection {
 };
 
 inline UniqueFd Connection::connect() const {
-  const sockaddr_un address = try_address(path_).value();
+  const sockaddr_un address = try_unix_address(path_).value();
   UniqueFd fd(sys::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
   if (!fd) refuse(errno, "socket", {});
   if (sys::connect(fd.get(), generic(address), sizeof address) == 0) return fd;

@@ -2,6 +2,7 @@
 // Interrupt: one interrupt of a device as a program waits for it, whichever kernel interface carries it.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include <pollux/core/clock.hpp>
@@ -33,6 +34,16 @@ struct IrqCounts {
     return kind == IrqKind::kIntx ? intx : kind == IrqKind::kMsi ? msi : msix;
   }
 };
+
+/// What a backend says of a device that cannot deliver n interrupts of that kind.
+inline Failure no_such_interrupts(const std::string& device, const std::string& backend, IrqKind kind, unsigned n,
+                                  const IrqCounts& counts) {
+  return {.code = ENOTSUP,
+          .operation = "turn on interrupts of",
+          .object = device,
+          .where = text::cat(n, " x ", to_string(kind), " through ", backend),
+          .remedy = text::cat("there are INTx: ", counts.intx, ", MSI: ", counts.msi, ", MSI-X: ", counts.msix)};
+}
 
 /// One interrupt: an eventfd of VFIO, a UIO device, a UDD device. It is turned off when this is destroyed, which must
 /// happen before its device is. Threads: one at a time.

@@ -76,8 +76,6 @@ class ClientMemory final : public RemoteMemory {
     for (const auto& [id, asked] : asked_) oldest = oldest ? std::min(*oldest, asked.sent) : asked.sent;
     return oldest;
   }
-  /// How many messages the client has answered with an error.
-  [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
 
   // RemoteMemory
@@ -123,7 +121,7 @@ class ClientMemory final : public RemoteMemory {
   std::map<std::uint64_t, Mapping> windows_;  ///< by bus address
   std::vector<Fetch> fetches_;
   std::map<std::uint16_t, Asked> asked_;
-  std::uint64_t last_serial_ = 0, refused_ = 0;
+  std::uint64_t last_serial_ = 0;
   std::uint16_t last_id_ = 0;
   std::size_t unconfirmed_ = 0, unconfirmed_bytes_ = 0;
   Counts counts_;
@@ -288,7 +286,6 @@ inline bool ClientMemory::take_reply(const vfio_user::Message& reply) {
   if (!reply.header.is(asked.fetch == 0 ? Command::kDmaWrite : Command::kDmaRead)) return false;
   asked_.erase(found);
   const bool refused = (reply.header.flags & Header::kError) != 0;
-  if (refused) ++refused_;
   if (asked.fetch == 0) {
     --unconfirmed_;
     unconfirmed_bytes_ -= asked.bytes;

@@ -109,7 +109,7 @@ class DatagramWire final : public DescriptorWire {
   /// Errors: raises as SocketFile.
   explicit DatagramWire(std::string path, const std::string& peer = {}) : socket_(std::move(path), SOCK_DGRAM) {
     if (peer.empty()) return;
-    peer_ = vfio_user::try_address(peer).value();
+    peer_ = try_unix_address(peer).value();
     peer_bytes_ = sizeof peer_;
     learns_ = false;
   }

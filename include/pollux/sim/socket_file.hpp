@@ -9,9 +9,9 @@
 #include <string>
 #include <utility>
 
-#include <pollux/backend/vfio_user_channel.hpp>
 #include <pollux/core/socket.hpp>
 #include <pollux/core/unique_fd.hpp>
+#include <pollux/core/unix_address.hpp>
 
 namespace pollux::sim {
 
@@ -23,11 +23,11 @@ class SocketFile {
   /// EACCES, ENOENT, ENAMETOOLONG.
   SocketFile(std::string path, int type, int backlog = 0)
       : path_(std::move(path)), fd_(sys::socket(AF_UNIX, type | SOCK_NONBLOCK, 0)) {
-    const sockaddr_un address = vfio_user::try_address(path_).value();
+    const sockaddr_un address = try_unix_address(path_).value();
     const std::string aside = text::cat(path_, ".", ::getpid(), "~");
-    auto aside_address = vfio_user::try_address(aside);  // a path may be so long that there is none
+    auto aside_address = try_unix_address(aside);  // a path may be so long that there is none
     const auto open_at = [&](const sockaddr_un& at) {
-      return sys::bind(fd_.get(), vfio_user::generic(at), sizeof at) == 0 &&
+      return sys::bind(fd_.get(), generic(at), sizeof at) == 0 &&
              (backlog == 0 || sys::listen(fd_.get(), backlog) == 0);
     };
     bool made = false;
@@ -77,7 +77,7 @@ class SocketFile {
     if (::lstat(path_.c_str(), &there) != 0) return errno == ENOENT;
     if (!S_ISSOCK(there.st_mode)) return errno = EEXIST, false;
     const UniqueFd probe(sys::socket(AF_UNIX, type | SOCK_NONBLOCK, 0));
-    if (sys::connect(probe.get(), vfio_user::generic(address), sizeof address) == 0 || errno != ECONNREFUSED) {
+    if (sys::connect(probe.get(), generic(address), sizeof address) == 0 || errno != ECONNREFUSED) {
       if (errno != EACCES) errno = EADDRINUSE;
       return false;
     }

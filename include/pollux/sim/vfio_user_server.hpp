@@ -77,7 +77,7 @@ class VfioUserServer {
   void watch(int fd, std::uint32_t events, bool known);
   void accept_client();
   void drop_client(std::string why);
-  bool take_messages();
+  void take_messages();
   void watch_client();
 
   void handle(vfio_user::Message& message);
@@ -106,7 +106,7 @@ class VfioUserServer {
   void turn_irqs_off() noexcept;
   void hold_interrupts() noexcept;
   void set_vector(unsigned v, UniqueFd fd) noexcept;
-  bool take_unmask_event() noexcept;
+  void take_unmask_event() noexcept;
   [[nodiscard]] static bool is_eventfd(int fd);
 
   ServedDevice* device_;
@@ -180,8 +180,8 @@ inline bool VfioUserServer::step() {
   const std::uint64_t before = counts_.messages;
   if (!channel_) accept_client();
   if (channel_) {
-    (void)take_unmask_event();
-    (void)take_messages();
+    take_unmask_event();
+    take_messages();
   }
   const bool moved = device_->step();
   if (channel_) {
@@ -198,27 +198,23 @@ inline bool VfioUserServer::step() {
   return moved || counts_.messages != before;
 }
 
-/// Returns whether the client is still there.
-inline bool VfioUserServer::take_messages() {
+inline void VfioUserServer::take_messages() {
   using Event = vfio_user::Channel::Event;
   for (unsigned n = 0; n < kMessagesPerStep && channel_.waiting() < kMostUnsent; ++n) {
     switch (channel_.receive(message_)) {
       case Event::kNothing:
-        return true;
+        return;
       case Event::kClosed:
-        drop_client({});
-        return false;
+        return drop_client({});
       case Event::kBroken:
-        drop_client("it sent what is no message of vfio-user, or one that is too long");
-        return false;
+        return drop_client("it sent what is no message of vfio-user, or one that is too long");
       case Event::kMessage:
         ++counts_.messages;
         handle(message_);
         message_.fds.clear();
-        if (!channel_) return false;
+        if (!channel_) return;
     }
   }
-  return true;
 }
 inline void VfioUserServer::watch_client() {
   const std::uint32_t wanted = (channel_.waiting() < kMostUnsent ? std::uint32_t{EPOLLIN} : 0u) |
@@ -542,13 +538,12 @@ inline void VfioUserServer::hold_interrupts() noexcept {
   const std::uint64_t table = on_ == IrqKind::kMsix ? device_->masked_in_table() : 0;
   device_->interrupts().hold(memory_.unconfirmed() ? ~std::uint64_t{0} : masked_ | table);
 }
-inline bool VfioUserServer::take_unmask_event() noexcept {
-  if (!unmask_) return false;
+inline void VfioUserServer::take_unmask_event() noexcept {
+  if (!unmask_) return;
   pollfd one{.fd = unmask_.get(), .events = POLLIN, .revents = 0};
   std::uint64_t count = 0;
-  if (sys::poll_for(&one, 1, 0) <= 0 || sys::read(unmask_.get(), &count, sizeof count) != sizeof count) return false;
+  if (sys::poll_for(&one, 1, 0) <= 0 || sys::read(unmask_.get(), &count, sizeof count) != sizeof count) return;
   device_->interrupts().unmask();
-  return true;
 }
 /// Nothing else is written to: what another file does then, only its owner knows.
 inline bool VfioUserServer::is_eventfd(int fd) {
