@@ -60,9 +60,8 @@ class VfioUserPort {
 template <class P, class Config>
 AnyPort start_vfio_user_port(const std::shared_ptr<VfioUserGroup>& group, VfioUserDevice& device,
                              const OpenOptions& options) {
-  auto port = std::make_unique<P>(device, *group->pool, driver_config<Config>(options));
-  port->start();
-  return AnyPort(std::make_unique<VfioUserPort<P>>(group, device, std::move(port)));
+  return AnyPort(
+      std::make_unique<VfioUserPort<P>>(group, device, make_started<P, Config>(device, *group->pool, options)));
 }
 
 POLLUX_OPEN_PORT_INLINE std::vector<AnyPort> open_vfio_user_ports(const std::vector<std::string>& paths,
@@ -79,11 +78,7 @@ POLLUX_OPEN_PORT_INLINE std::vector<AnyPort> open_vfio_user_ports(const std::vec
       ports.push_back(
           start_vfio_user_port<ixgbe::Port<ixgbe::I82599, VfioUserDevice>, ixgbe::Config>(group, *device, options));
     } else {
-      raise({.code = ENODEV,
-             .operation = "drive",
-             .object = device->name(),
-             .where = text::cat("no driver here knows PCI id ", device->id().to_string()),
-             .remedy = "over vfio-user the drivers know 82574 and 82599: see drivers/pollux/*/README.md"});
+      refuse_unknown(*device, "over vfio-user the drivers know 82574 and 82599: see drivers/pollux/*/README.md");
     }
   }
   return ports;

@@ -49,13 +49,6 @@ struct PortGroup {
   }
 };
 
-template <class P, class Config>
-std::unique_ptr<P> make_started(PciDevice& device, BufferPool& pool, const OpenOptions& options) {
-  auto port = std::make_unique<P>(device, pool, driver_config<Config>(options));
-  port->start();
-  return port;
-}
-
 /// Calls visit(std::unique_ptr<P>) with a started port of the driver that knows the device.
 /// Errors: raises ENODEV when none does.
 template <class Visit>
@@ -69,11 +62,7 @@ auto visit_pci(PciDevice& device, BufferPool& pool, const OpenOptions& options, 
   if (knows(ixgbe::IX540::kDevices, device.id())) {
     return visit(make_started<ixgbe::Port<ixgbe::IX540, PciDevice>, ixgbe::Config>(device, pool, options));
   }
-  raise({.code = ENODEV,
-         .operation = "drive",
-         .object = device.name(),
-         .where = text::cat("no driver here knows PCI id ", device.id().to_string()),
-         .remedy = "the drivers know 82574, 82599 and X540: see drivers/pollux/*/README.md"});
+  refuse_unknown(device, "the drivers know 82574, 82599 and X540: see drivers/pollux/*/README.md");
 }
 
 inline PacketConfig packet_config(const OpenOptions& options) {

@@ -146,9 +146,7 @@ void set_up_rx_ring(reg::Bar<Io> bar, reg::Index queue, const DescRing<RxDescrip
 template <reg::RegisterIo Io>
 void set_up_hash(reg::Bar<Io> bar) noexcept {
   for (std::uint32_t i = 0; i < Rssrk::kCount; ++i) {
-    const std::uint8_t* const byte = kDefaultRssKey.data() + std::size_t{i} * 4;
-    bar.write(reg::Index{i}, Rssrk::bytes.from(std::uint32_t{byte[0]} | std::uint32_t{byte[1]} << 8 |
-                                               std::uint32_t{byte[2]} << 16 | std::uint32_t{byte[3]} << 24));
+    bar.write(reg::Index{i}, Rssrk::bytes.from(rss_key_word(kDefaultRssKey, i)));
   }
   for (std::uint32_t i = 0; i < Reta::kCount; ++i) bar.write(reg::Index{i}, Reta::queues(0));
   bar.write(Mrqc::enable(1) | Mrqc::tcp_ipv4(true) | Mrqc::ipv4(true) | Mrqc::tcp_ipv6_ex(true) | Mrqc::ipv6(true) |

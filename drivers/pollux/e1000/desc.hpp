@@ -53,6 +53,13 @@ struct RxDescriptor {
   Le64 status_length;  ///< given: 0; written back: RxStatus in bits 31:0, RxLength in 63:32
 
   static RxDescriptor given(BusAddr buffer) noexcept { return {.address = buffer.value(), .status_length = 0}; }
+
+  static constexpr RxInfo::Word info(std::uint64_t first) noexcept { return {static_cast<std::uint32_t>(first)}; }
+  static constexpr std::uint32_t hash(std::uint64_t first) noexcept { return static_cast<std::uint32_t>(first >> 32); }
+  static constexpr RxStatus::Word status(std::uint64_t second) noexcept { return {static_cast<std::uint32_t>(second)}; }
+  static constexpr RxLength::Word length(std::uint64_t second) noexcept {
+    return {static_cast<std::uint32_t>(second >> 32)};
+  }
 };
 static_assert(sizeof(RxDescriptor) == 16);
 

@@ -105,7 +105,9 @@ class Port {
   }
 
   [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst) noexcept { return rx_.rx_burst(burst); }
-  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept { return rx_.rx_burst(burst, meta); }
+  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept {
+    return rx_.rx_burst(burst, meta);
+  }
   [[gnu::always_inline]] std::uint32_t tx_burst(PacketBurst& burst) noexcept {
     return tx_.tx_burst(burst, config_.doorbell == DoorbellPolicy::kEachBurst);
   }

@@ -20,30 +20,27 @@ struct RxMetadata {
   /// The tag that was taken out of the frame (Config::strip_vlan).
   [[nodiscard]] std::optional<std::uint16_t> vlan() const noexcept {
     if (!status()[RxStatus::vp]) return {};
-    return RxLength::Word{static_cast<std::uint32_t>(word1 >> 32)}[RxLength::vlan];
+    return RxDescriptor::length(word1)[RxLength::vlan];
   }
   /// Config::rss_hash. [linux e1000e]
   [[nodiscard]] std::optional<std::uint32_t> rss_hash() const noexcept {
-    if (RxInfo::Word{static_cast<std::uint32_t>(word0)}[RxInfo::rss_type] == 0) return {};
-    return static_cast<std::uint32_t>(word0 >> 32);
+    if (RxDescriptor::info(word0)[RxInfo::rss_type] == 0) return {};
+    return RxDescriptor::hash(word0);
   }
   /// This chip tells of none.
   [[nodiscard]] HeaderSet headers() const noexcept { return {}; }
   [[nodiscard]] ChecksumVerdict ipv4_checksum() const noexcept {
-    return verdict(status()[RxStatus::ipcs], status()[RxStatus::ipe]);
+    return checksum_verdict(believed(status()[RxStatus::ipcs]), status()[RxStatus::ipe]);
   }
   [[nodiscard]] ChecksumVerdict l4_checksum() const noexcept {
-    return verdict(status()[RxStatus::tcpcs], status()[RxStatus::tcpe]);
+    return checksum_verdict(believed(status()[RxStatus::tcpcs]), status()[RxStatus::tcpe]);
   }
   [[nodiscard]] bool timestamped() const noexcept { return false; }
 
-  [[nodiscard]] RxStatus::Word status() const noexcept { return {static_cast<std::uint32_t>(word1)}; }
+  [[nodiscard]] RxStatus::Word status() const noexcept { return RxDescriptor::status(word1); }
 
  private:
-  [[nodiscard]] ChecksumVerdict verdict(bool checked, bool wrong) const noexcept {
-    if (!checked || status()[RxStatus::ixsm]) return ChecksumVerdict::kUnchecked;
-    return wrong ? ChecksumVerdict::kWrong : ChecksumVerdict::kGood;
-  }
+  [[nodiscard]] bool believed(bool checked) const noexcept { return checked && !status()[RxStatus::ixsm]; }
 };
 static_assert(ReceiveMetadata<RxMetadata>);
 
@@ -61,12 +58,11 @@ struct RxFormat {
   static bool done(std::uint64_t word1) noexcept { return (word1 & RxStatus::dd.kMask) != 0; }
   static RxCompletion look(const Descriptor& descriptor) noexcept {
     const std::uint64_t word = dma::load_once(descriptor.status_length);
-    const RxStatus::Word status{static_cast<std::uint32_t>(word)};
-    const RxLength::Word length{static_cast<std::uint32_t>(word >> 32)};
+    const RxStatus::Word status = RxDescriptor::status(word);
     return {.done = status[RxStatus::dd],
             .end_of_frame = status[RxStatus::eop],
             .bad = (status.bits & RxStatus::kBadFrame) != 0,
-            .length = length[RxLength::length]};
+            .length = RxDescriptor::length(word)[RxLength::length]};
   }
 };
 

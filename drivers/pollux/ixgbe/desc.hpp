@@ -13,12 +13,15 @@ namespace pollux::ixgbe {
 /// First word of a written-back receive descriptor.
 struct RxInfo {
   using Word = reg::Value<RxInfo>;
-  static constexpr reg::Field<RxInfo, 3, 0> rss_type{};      ///< what was hashed; 0: nothing, 15: flow director report
-  static constexpr reg::Field<RxInfo, 16, 4> packet_type{};  ///< headers found
-  static constexpr reg::Field<RxInfo, 20, 17> rsc_count{};   ///< frames coalesced; 0 when RSC is off
-  static constexpr reg::Field<RxInfo, 30, 21> header_len{};  ///< [bytes] split off
-  static constexpr reg::Field<RxInfo, 31, 31, bool> sph{};   ///< the header was split off
-  POLLUX_FIELDS(rss_type, packet_type, rsc_count, header_len, sph);
+  static constexpr reg::Field<RxInfo, 3, 0> rss_type{};  ///< what was hashed; 0: nothing, 15: flow director report
+  static constexpr reg::Field<RxInfo, 13, 4, std::uint16_t> headers{};  ///< found, where etqf is not set
+  static constexpr reg::Field<RxInfo, 14, 14, bool> linksec{};
+  static constexpr reg::Field<RxInfo, 15, 15, bool> etqf{};  ///< no IP: bits 6:4 are the EtherType filter that matched
+  static constexpr reg::Field<RxInfo, 16, 16, bool> tunnel{};  ///< X550 only
+  static constexpr reg::Field<RxInfo, 20, 17> rsc_count{};     ///< frames coalesced; 0 when RSC is off
+  static constexpr reg::Field<RxInfo, 30, 21> header_len{};    ///< [bytes] split off
+  static constexpr reg::Field<RxInfo, 31, 31, bool> sph{};     ///< the header was split off
+  POLLUX_FIELDS(rss_type, headers, linksec, etqf, tunnel, rsc_count, header_len, sph);
 };
 
 /// Status and error word of a written-back receive descriptor. All but DD mean something only where EOP is set.
@@ -64,6 +67,7 @@ struct RxDescriptor {
   static RxDescriptor given(BusAddr buffer) noexcept { return {.address = buffer.value(), .status_length = 0}; }
 
   static constexpr RxInfo::Word info(std::uint64_t first) noexcept { return {static_cast<std::uint32_t>(first)}; }
+  static constexpr std::uint32_t hash(std::uint64_t first) noexcept { return static_cast<std::uint32_t>(first >> 32); }
   static constexpr RxStatus::Word status(std::uint64_t second) noexcept { return {static_cast<std::uint32_t>(second)}; }
   static constexpr RxLength::Word length(std::uint64_t second) noexcept {
     return {static_cast<std::uint32_t>(second >> 32)};

@@ -53,8 +53,12 @@ class alignas(128) Queue {
   using RxMetadata = ixgbe::RxMetadata;
 
   [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst) noexcept { return rx_.rx_burst(burst); }
-  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept { return rx_.rx_burst(burst, meta); }
-  [[gnu::always_inline]] std::uint32_t tx_burst(PacketBurst& burst) noexcept { return tx_.tx_burst(burst, each_burst_); }
+  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& burst, std::span<RxMetadata> meta) noexcept {
+    return rx_.rx_burst(burst, meta);
+  }
+  [[gnu::always_inline]] std::uint32_t tx_burst(PacketBurst& burst) noexcept {
+    return tx_.tx_burst(burst, each_burst_);
+  }
   void commit() noexcept { tx_.publish(); }
   std::uint32_t reclaim() noexcept { return tx_.reap(tx_.in_use()); }
   [[nodiscard]] BufferStore& pool() const noexcept { return *pool_; }

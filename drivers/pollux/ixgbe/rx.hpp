@@ -26,21 +26,20 @@ struct RxMetadata {
   [[nodiscard]] std::optional<std::uint32_t> rss_hash() const noexcept {
     const std::uint32_t type = info()[RxInfo::rss_type];
     if (type == 0 || type == kFlowDirector) return {};
-    return static_cast<std::uint32_t>(word0 >> 32);
+    return RxDescriptor::hash(word0);
   }
   [[nodiscard]] HeaderSet headers() const noexcept {
-    const std::uint32_t type = info()[RxInfo::packet_type];
-    if ((type & kNotIp) != 0) return {};
-    return {static_cast<std::uint16_t>(type & HeaderSet::kAll)};
+    if (info()[RxInfo::etqf]) return {};
+    return {info()[RxInfo::headers]};
   }
   [[nodiscard]] ChecksumVerdict ipv4_checksum() const noexcept {
-    return verdict(status()[RxStatus::ipcs], status()[RxStatus::ipe]);
+    return checksum_verdict(status()[RxStatus::ipcs], status()[RxStatus::ipe]);
   }
   /// NOTE(incorrect): the 82599 calls UDP datagrams that carry no checksum wrong; of a UDP frame with TCPE nothing is
   /// known. [linux ixgbe]
   [[nodiscard]] ChecksumVerdict l4_checksum() const noexcept {
     const bool wrong = status()[RxStatus::tcpe];
-    return verdict(status()[RxStatus::l4cs] && !(wrong && headers().has(HeaderSet::kUdp)), wrong);
+    return checksum_verdict(status()[RxStatus::l4cs] && !(wrong && headers().has(HeaderSet::kUdp)), wrong);
   }
   /// Of PTP frames, when that is set up. [82599 7.9]
   [[nodiscard]] bool timestamped() const noexcept { return status()[RxStatus::ts]; }
@@ -50,10 +49,6 @@ struct RxMetadata {
 
  private:
   static constexpr std::uint32_t kFlowDirector = 15;  ///< the word is a filter's report
-  static constexpr std::uint32_t kNotIp = 1 << 11;    ///< the rest is the number of an EtherType filter
-  static ChecksumVerdict verdict(bool checked, bool wrong) noexcept {
-    return !checked ? ChecksumVerdict::kUnchecked : wrong ? ChecksumVerdict::kWrong : ChecksumVerdict::kGood;
-  }
 };
 static_assert(ReceiveMetadata<RxMetadata>);
 

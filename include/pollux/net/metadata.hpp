@@ -14,6 +14,10 @@ enum class ChecksumVerdict : std::uint8_t {
   kWrong,  ///< the frame is delivered all the same
 };
 
+constexpr ChecksumVerdict checksum_verdict(bool checked, bool wrong) noexcept {
+  return !checked ? ChecksumVerdict::kUnchecked : wrong ? ChecksumVerdict::kWrong : ChecksumVerdict::kGood;
+}
+
 /// Headers that a NIC recognised, each one bit. The bits are those of the 82599's packet type. [82599 7.1.6.2]
 struct HeaderSet {
   static constexpr std::uint16_t kIpv4 = 1 << 0;
@@ -26,7 +30,6 @@ struct HeaderSet {
   static constexpr std::uint16_t kNfs = 1 << 7;
   static constexpr std::uint16_t kEsp = 1 << 8;
   static constexpr std::uint16_t kAh = 1 << 9;
-  static constexpr std::uint16_t kAll = (1 << 10) - 1;
 
   std::uint16_t bits = 0;
   /// Whether all of these were found.

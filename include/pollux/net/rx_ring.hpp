@@ -51,7 +51,9 @@ class RxRing {
   /// buffers comes as packets with Packet::kMore on all but the last, in one burst or over several, but not before its
   /// end has arrived and was found good.
   /// Cost: no MMIO; one cache line of descriptors per 4 packets. The frames themselves are not touched.
-  [[gnu::always_inline]] std::uint32_t harvest(PacketBurst& out) noexcept { return harvest_up_to(out.room(), out, kNoMetadata); }
+  [[gnu::always_inline]] std::uint32_t harvest(PacketBurst& out) noexcept {
+    return harvest_up_to(out.room(), out, kNoMetadata);
+  }
   /// As harvest, and what the device says of each packet it appended, in order: meta[0] of the first. At most
   /// meta.size() packets. Cost: one store of 16 bytes more per packet, less with lanes.
   [[gnu::always_inline]] std::uint32_t harvest(PacketBurst& out, std::span<Metadata> meta) noexcept {
@@ -198,8 +200,8 @@ class RxRing {
     return harvest_plain(to, ring_[slot], ids_[slot], pool_->data(0), pool_->stride(), pool_->buffer_bytes(), meta);
   }
   template <class MetaTo>
-  [[gnu::always_inline]] bool harvest_plain(Packet* to, const Descriptor& descriptor, std::uint64_t id, std::byte* base, std::uint64_t stride,
-                     std::uint64_t most_bytes, MetaTo meta) noexcept {
+  [[gnu::always_inline]] bool harvest_plain(Packet* to, const Descriptor& descriptor, std::uint64_t id, std::byte* base,
+                                            std::uint64_t stride, std::uint64_t most_bytes, MetaTo meta) noexcept {
     const std::uint64_t word1 = Format::word1(descriptor), length = judge_plain(word1);
     if (length >= most_bytes) [[unlikely]] {
       unusual_ = Format::done(word1);
@@ -210,7 +212,7 @@ class RxRing {
       const std::uint64_t word0 = Format::word0(descriptor);
       if ((word0 & Format::kMask0) != 0) [[unlikely]]
         return unusual_ = true, false;
-      if constexpr (kIsWanted<MetaTo>) dma::store_two(meta + 0, word0, word1);
+      if constexpr (kIsWanted<MetaTo>) dma::store_two(meta, word0, word1);
     }
     Packet::make(to, base + id * stride, id | (length + 1) << 32);
     return true;

@@ -48,7 +48,7 @@ class TxRing {
   /// Writes descriptors for packets from the front of `burst`, whole frames only, as far as the ring has room; not yet
   /// visible to the device. Returns how many packets it took. Pre: packets of 1 byte to the pool's buffer size, frames
   /// within the device's limits and of fewer buffers than the ring has descriptors. Cost: no MMIO.
-  std::uint32_t post(PacketBurst& burst) noexcept {
+  [[gnu::always_inline]] std::uint32_t post(PacketBurst& burst) noexcept {
     const std::uint32_t size = burst.size();
     if (size == 1 && post_one(*burst.begin())) return burst.forget_all(), 1;
     return post_many(burst, size);
@@ -56,7 +56,9 @@ class TxRing {
 
   /// Tells the device of posted descriptors. Cost: 1 MMIO write, none when there is nothing new.
   void publish() noexcept {
-    if (published_ != tail_) publish_new();
+    if (published_ == tail_) return;
+    bell_.ring(ring_.slot(tail_));
+    published_ = tail_;
   }
 
   /// Returns buffers of sent packets to the pool, oldest first, until one is met that is not sent yet or at least
@@ -81,12 +83,7 @@ class TxRing {
     POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
     if (static_cast<std::int32_t>(tail_ - reap_at_) >= 0) [[unlikely]]
       reap_some(burst.size());
-    if (burst.size() == 1 && post_one(*burst.begin())) {
-      burst.forget_all();
-      if (now) publish_new();
-      return 1;
-    }
-    const std::uint32_t n = post_many(burst, burst.size());
+    const std::uint32_t n = post(burst);
     if (now) publish();
     return n;
   }
@@ -107,11 +104,6 @@ class TxRing {
  private:
   static constexpr std::uint32_t kReportInterval = 32;  ///< [descriptors]
   static constexpr std::uint32_t kRetry = 8;            ///< [descriptors] posted before it is looked again
-
-  [[gnu::always_inline]] void publish_new() noexcept {
-    bell_.ring(ring_.slot(tail_));
-    published_ = tail_;
-  }
 
   /// Before a burst of `size` packets, with more than a quarter of the ring in use: enough that it does not grow. Where
   /// nothing has been sent, the device is asked again some packets later, not at each.

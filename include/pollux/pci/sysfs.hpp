@@ -72,7 +72,7 @@ class PciSysfs {
     out.id = {static_cast<std::uint16_t>(*vendor), static_cast<std::uint16_t>(*device)};
     out.class_code = static_cast<std::uint32_t>(number(path + "/class").value_or(0));
     out.driver = file::link_name(path + "/driver");
-    if (const auto group = file::link_name(path + "/iommu_group")) out.iommu_group = to_group(*group);
+    if (const auto group = file::link_name(path + "/iommu_group")) out.iommu_group = text::try_number(*group, 10);
     out.numa_node = static_cast<int>(number(path + "/numa_node").value_or(-1));
     out.interfaces = names_in(path + "/net");
     return out;
@@ -110,7 +110,6 @@ class PciSysfs {
     if (!text) return std::nullopt;
     return std::strtoll(text.value().c_str(), nullptr, 0);
   }
-  static std::optional<std::uint32_t> to_group(const std::string& name) { return text::try_number(name, 10); }
   std::string root_;
 };
 

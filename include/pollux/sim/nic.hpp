@@ -144,31 +144,28 @@ class NicModel {
   }
   /// A descriptor's completion word: everything written before it is visible to whoever sees it.
   bool publish(std::uint64_t address, std::uint64_t value, const char* what) noexcept {
-    std::byte* to = config_.bus_master() ? dma_.at(address, sizeof value, DmaAccess::kWrite) : nullptr;
-    if (to == nullptr) return store(address, std::as_bytes(std::span(&value, 1)), what);
-    __atomic_store_n(reinterpret_cast<std::uint64_t*>(to), value, __ATOMIC_RELEASE);
-    return true;
+    return publish_words(address, std::array{value}, what);
   }
   /// Two of them, the second last. Pre: address is aligned to 16, as descriptors are.
   bool publish(std::uint64_t address, std::uint64_t first, std::uint64_t second, const char* what) noexcept {
-    std::byte* to = config_.bus_master() ? dma_.at(address, 16, DmaAccess::kWrite) : nullptr;
-    if (to == nullptr) {
-      const std::array words{first, second};
-      return store(address, std::as_bytes(std::span(words)), what);
-    }
-    __atomic_store_n(reinterpret_cast<std::uint64_t*>(to), first, __ATOMIC_RELEASE);
-    __atomic_store_n(reinterpret_cast<std::uint64_t*>(to + 8), second, __ATOMIC_RELEASE);
-    return true;
+    return publish_words(address, std::array{first, second}, what);
   }
   /// The same of 32 bits, for a driver that reads 32.
   bool publish32(std::uint64_t address, std::uint32_t value, const char* what) noexcept {
-    std::byte* to = config_.bus_master() ? dma_.at(address, sizeof value, DmaAccess::kWrite) : nullptr;
-    if (to == nullptr) return store(address, std::as_bytes(std::span(&value, 1)), what);
-    __atomic_store_n(reinterpret_cast<std::uint32_t*>(to), value, __ATOMIC_RELEASE);
-    return true;
+    return publish_words(address, std::array{value}, what);
   }
 
  private:
+  template <class Word, std::size_t kCount>
+  bool publish_words(std::uint64_t address, const std::array<Word, kCount>& words, const char* what) noexcept {
+    std::byte* to = config_.bus_master() ? dma_.at(address, sizeof words, DmaAccess::kWrite) : nullptr;
+    if (to == nullptr) return store(address, std::as_bytes(std::span(words)), what);
+    for (const Word word : words) {
+      __atomic_store_n(reinterpret_cast<Word*>(to), word, __ATOMIC_RELEASE);
+      to += sizeof word;
+    }
+    return true;
+  }
   void refuse_dma(std::uint64_t address, std::size_t n, const char* what, const char* how) noexcept {
     registers_.faults().report({.kind = FaultKind::kDma,
                                 .device = registers_.device(),
