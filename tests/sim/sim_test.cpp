@@ -281,6 +281,19 @@ TEST(SimIommu, IsAskedAgainByAnEngineAfterEveryChange) {
   EXPECT_EQ(engine.at(at_a.value() + 8, 8), a.data() + 8);
 }
 
+TEST(SimIommu, ADeviceMayCopyMemoryOntoItself) {
+  sim::Iommu iommu;
+  std::vector<std::byte> a(4096);
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<std::byte>(i * 7);
+  const std::vector<std::byte> before = a;
+  sim::DmaEngine engine(iommu);
+  const std::uint64_t at = iommu.try_map(a.data(), a.size()).value().value();
+  ASSERT_TRUE(engine.write(at + 3, {engine.read(at, 4000), 4000}));
+  EXPECT_TRUE(std::equal(before.begin(), before.begin() + 4000, a.begin() + 3));
+  ASSERT_TRUE(engine.write(at, {engine.read(at + 3, 4000), 4000}));
+  EXPECT_TRUE(std::equal(before.begin(), before.begin() + 4000, a.begin()));
+}
+
 TEST(SimIommu, TakesMappingsAtAddressesOfTheirOwnersChoice) {
   sim::Iommu iommu;
   std::vector<std::byte> a(8192);

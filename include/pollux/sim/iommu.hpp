@@ -191,10 +191,11 @@ class DmaEngine {
         });
     return any;
   }
-  /// Writes; false: not mapped for that as a whole, and nothing was written.
+  /// Writes; false: not mapped for that as a whole, and nothing was written. `bytes` may be what `read` gave: a driver
+  /// may let a device copy memory onto itself.
   [[nodiscard]] bool write(std::uint64_t address, std::span<const std::byte> bytes) noexcept {
     if (std::byte* memory = at(address, bytes.size(), DmaAccess::kWrite); memory != nullptr) {
-      __builtin_memcpy(memory, bytes.data(), bytes.size());
+      __builtin_memmove(memory, bytes.data(), bytes.size());
       return true;
     }
     if (!reaches(address, bytes.size(), DmaAccess::kWrite)) return false;
@@ -202,7 +203,7 @@ class DmaEngine {
                           [&](const Iommu::Mapped& m, std::uint64_t to, std::size_t n) {
                             const auto part = bytes.subspan(to - address, n);
                             if (m.memory == nullptr) return iommu_->remote()->store(to, part);
-                            __builtin_memcpy(m.at(to, n), part.data(), n);
+                            __builtin_memmove(m.at(to, n), part.data(), n);
                             return true;
                           });
   }
