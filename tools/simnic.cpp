@@ -209,7 +209,8 @@ class Nic {
     if (kind_ == "82574") {
       e1000::Model82574Config config;
       config.mac = mac_of(mac, config.mac);
-      if (o.quirks != "none") config.quirks = e1000::Quirk::kLinuxWritesReservedIam;
+      if (o.quirks == "linux") config.quirks = e1000::kLinuxQuirks;
+      if (o.quirks == "dpdk") config.quirks = e1000::Quirk::kLinuxWritesReservedIam;
       serve(std::make_unique<e1000::Model82574>(iommu_, *wire_, faults_, config));
       return;
     }

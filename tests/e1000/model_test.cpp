@@ -363,12 +363,12 @@ constexpr std::uint32_t CTRL = 0, STATUS = 8, EECD = 0x10, EERD = 0x14, CTRL_EXT
                         FCAH = 0x2C, FCT = 0x30, VET = 0x38, ICR = 0xC0, ITR = 0xC4, ICS = 0xC8, IMS = 0xD0, IMC = 0xD8,
                         EIAC = 0xDC, IAM = 0xE0, IVAR = 0xE4, EITR = 0xE8, RCTL = 0x100, FCTTV = 0x170, TCTL = 0x400,
                         EXTCNF = 0xF00, PBA = 0x1000, EEWR = 0x102C, FCRTL = 0x2160, FCRTH = 0x2168, RDBAL = 0x2800,
-                        RDH = 0x2810, RDT = 0x2818, RDTR = 0x2820, TDBAL = 0x3800, TDLEN = 0x3808, TDH = 0x3810,
-                        TDT = 0x3818, TARC = 0x3840, MPC = 0x4010, XONTXC = 0x404C, XOFFRXC = 0x4050, XOFFTXC = 0x4054,
-                        GPRC = 0x4074, BPRC = 0x4078, GPTC = 0x4080, GORCL = 0x4088, RNBC = 0x40A0, RUC = 0x40A4,
-                        ROC = 0x40AC, TPR = 0x40D0, TSCTC = 0x40F8, RXCSUM = 0x5000, RFCTL = 0x5008, MTA = 0x5200,
-                        RAL = 0x5400, RAH = 0x5404, VFTA = 0x5600, MRQC = 0x5818, SWSM = 0x5B50, RETA = 0x5C00,
-                        RSSRK = 0x5C80;
+                        RDLEN = 0x2808, RDH = 0x2810, RDT = 0x2818, RDTR = 0x2820, TDBAL = 0x3800, TDLEN = 0x3808,
+                        TDH = 0x3810, TDT = 0x3818, TIDV = 0x3820, TADV = 0x382C, TARC = 0x3840, MPC = 0x4010,
+                        XONTXC = 0x404C, XOFFRXC = 0x4050, XOFFTXC = 0x4054, GPRC = 0x4074, BPRC = 0x4078,
+                        GPTC = 0x4080, GORCL = 0x4088, RNBC = 0x40A0, RUC = 0x40A4, ROC = 0x40AC, TPR = 0x40D0,
+                        TSCTC = 0x40F8, RXCSUM = 0x5000, RFCTL = 0x5008, MTA = 0x5200, RAL = 0x5400, RAH = 0x5404,
+                        VFTA = 0x5600, MRQC = 0x5818, SWSM = 0x5B50, RETA = 0x5C00, RSSRK = 0x5C80;
 }  // namespace off
 constexpr std::uint32_t kEn = 1 << 1, kUpe = 1 << 3, kMpe = 1 << 4, kLpe = 1 << 5, kBam = 1 << 15, kSecrc = 1u << 26,
                         kVfe = 1 << 18, kExten = 1 << 15, kPsp = 1 << 3, kVme = 1 << 30;
@@ -611,6 +611,44 @@ TEST_F(Raw, Phy) {
   wr(off::MDIC, 0x28220000);  // interrupt when ready
   clock_.advance(50_us);
   EXPECT_EQ(rd(off::ICR) & 1 << 9, 1u << 9);
+}
+TEST_F(Raw, PhyPages) {
+  const auto write = [&](std::uint32_t reg, std::uint32_t v) {
+    wr(off::MDIC, 0x04200000 | reg << 16 | v);
+    clock_.advance(50_us);
+    EXPECT_EQ(rd(off::MDIC) >> 28, 1u) << reg;
+  };
+  const auto read = [&](std::uint32_t reg) {
+    wr(off::MDIC, 0x08200000 | reg << 16);
+    clock_.advance(50_us);
+    EXPECT_EQ(rd(off::MDIC) >> 28, 1u) << reg;
+    return rd(off::MDIC) & 0xFFFF;
+  };
+  for (const std::uint32_t reg : {29u, 30u}) {  // what Linux writes to set the PHY up
+    write(reg, 3);
+    EXPECT_EQ(read(reg), 3u);
+  }
+  write(22, 769);
+  write(16, 0x4C);
+  EXPECT_EQ(read(2), 0x0141u) << "the first sixteen are on every page";
+  write(22, 776);
+  EXPECT_EQ(read(16), 0u);
+  wr(off::MDIC, 0x08200000 | 17 << 16);
+  clock_.advance(50_us);
+  EXPECT_EQ(rd(off::MDIC) >> 28, 5u) << "no such register on this page";
+  write(22, 0);
+  EXPECT_EQ(read(16), 0x3360u);
+  write(16, 0x3060);
+  write(4, 0x0001);
+  write(0, 0x8000);
+  EXPECT_EQ(read(0), 0x1140u);
+  EXPECT_EQ(read(4), 0x0DE1u);
+  EXPECT_EQ(read(16), 0x3060u) << "BMCR.RESET makes it take effect";
+  write(22, 769);
+  EXPECT_EQ(read(16), 0x4Cu);
+  wr(off::CTRL, rd(off::CTRL) | 1u << 26);
+  clock_.advance(1_ms);
+  EXPECT_EQ(read(16), 0x3360u) << "CTRL.RST resets the PHY, its page too";
 }
 TEST_F(Raw, LinkFollowsCableAndSlu) {
   EXPECT_EQ(rd(off::STATUS) & 0xC3, 0x83u);
@@ -1158,6 +1196,51 @@ TEST_F(Raw, ReceiveDelayTimer) {
   clock_.advance(11_us);
   EXPECT_EQ(rd(off::ICR) & 0x80, 0x80u);
 }
+TEST_F(Raw, TransmitDelayTimers) {
+  constexpr std::uint32_t kTxdw = 1, kTxq0 = 1 << 22, ICTXPTC = 0x410C, ICTXATC = 0x4110;
+  wr(off::TIDV, 10);
+  start_tx();
+  (void)rd(off::ICR);
+  const Frame f = ethernet(kOther, 60);
+  const auto send = [&](std::uint32_t more) {
+    describe_tx(tx_bytes(f), kEop | kIfcs | kRs | len(f) | more);
+    go();
+  };
+  send(kIde);
+  EXPECT_TRUE(tx_done(0)) << "only the interrupt waits";
+  EXPECT_EQ(rd(off::ICR) & (kTxdw | kTxq0), 0u);
+  clock_.advance(8_us);
+  send(kIde);  // the timer starts again
+  clock_.advance(8_us);
+  EXPECT_EQ(rd(off::ICR) & kTxdw, 0u);
+  clock_.advance(3_us);
+  EXPECT_EQ(rd(off::ICR) & (kTxdw | kTxq0), kTxdw | kTxq0);
+  EXPECT_EQ(rd(ICTXPTC), 1u);
+  send(kIde);
+  send(0);
+  EXPECT_EQ(rd(off::ICR) & kTxdw, kTxdw) << "one without IDE tells at once";
+  clock_.advance(20_us);
+  EXPECT_EQ(rd(off::ICR) & kTxdw, 0u) << "of both";
+  send(kIde);
+  wr(off::TIDV, 1u << 31 | 10);
+  EXPECT_EQ(rd(off::ICR) & kTxdw, kTxdw) << "FPD";
+  EXPECT_EQ(rd(off::TIDV), 10u);
+  (void)rd(ICTXPTC);
+  wr(off::TADV, 15);
+  send(kIde);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(rd(off::ICR) & kTxdw, 0u) << i;
+    clock_.advance(i == 2 ? 2_us : 7_us);
+    if (i < 2) send(kIde);
+  }
+  EXPECT_EQ(rd(off::ICR) & kTxdw, kTxdw) << "TADV counts from the first";
+  EXPECT_EQ(rd(ICTXATC), 1u);
+  EXPECT_EQ(rd(ICTXPTC), 0u);
+  send(kIde);
+  wr(off::CTRL, rd(off::CTRL) | 1u << 26);
+  clock_.advance(1_ms);
+  EXPECT_EQ(rd(off::ICR) & kTxdw, 0u) << "a reset forgets it";
+}
 TEST_F(Raw, DescriptorThreshold) {
   start_rx(2u << 8);  // an eighth of 64
   for (int i = 0; i < 54; ++i) arrive(ethernet(kMac, 60));
@@ -1294,7 +1377,6 @@ TEST_F(Raw, FaultsOfTransmitDescriptors) {
     go();
     expect_fault(FaultKind::kDescriptor, where, rule);
   };
-  attempt(kEop | kIfcs | kIde | 60, 0, "IDE");
   attempt(kIfcs, 0, "length 0");
   attempt(kEop | kIfcs | 1u << 28 | 60, 0, "reserved bits");
   attempt(kEop | kIfcs | 60, 1, "reserved bits");
@@ -1349,6 +1431,88 @@ TEST_F(Quirky, DoesAsQemuAndLetsLinuxWrite) {
   clock_.advance(1_ms);
   EXPECT_EQ(rd(off::VET), 0u);
   EXPECT_EQ(rd(off::STATUS) & 2, 2u);
+}
+
+class Linux : public Raw {
+ protected:
+  explicit Linux(Quirk quirks = kLinuxQuirks) : Raw({.mac = kMac, .quirks = quirks}) {}
+};
+TEST_F(Linux, InterruptTest) {  // as e1000_intr_test does it
+  std::uint32_t seen = 0;
+  const auto handler = [&] {
+    while (model_.interrupts().line()) seen |= rd(off::ICR);
+  };
+  wr(off::IMC, ~0u);
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    const std::uint32_t mask = 1u << i;
+    seen = 0;
+    wr(off::IMC, mask);
+    wr(off::ICS, mask);
+    handler();
+    EXPECT_EQ(seen, 0u) << i << " is masked";
+    wr(off::IMS, mask);
+    handler();
+    wr(off::ICS, mask);
+    handler();
+    EXPECT_EQ(seen & mask, mask) << i;
+    seen = 0;
+    wr(off::IMC, ~mask & 0x7FFF);
+    wr(off::ICS, ~mask & 0x7FFF);
+    handler();
+    EXPECT_EQ(seen, 0u) << "not " << i;
+  }
+}
+TEST_F(Raw, InterruptCausesThatAreReserved) {
+  wr(off::ICS, 1u << 5);
+  expect_fault(FaultKind::kReservedBit, "ICS", "reserved bits");
+  wr(off::IMS, 1u << 8);
+  expect_fault(FaultKind::kReservedBit, "IMS", "reserved bits");
+  EXPECT_EQ(rd(off::ICR), 0u);
+  EXPECT_EQ(rd(off::IMS), 0u);
+}
+TEST_F(Linux, RegisterTest) {  // as e1000_reg_test does it: what is written, what is read again
+  const std::uint32_t status = rd(off::STATUS);
+  wr(off::STATUS, 0x7FFFF033);
+  EXPECT_EQ(rd(off::STATUS), status);
+  struct Row {
+    std::uint32_t at, exists;
+  };
+  std::vector<Row> rows{{off::FCAL, ~0u},           {off::FCAH, 0xFFFF},      {off::FCT, 0xFFFF},
+                        {off::VET, 0xFFFF},         {off::RDTR, 0xFFFF},      {off::RDLEN, 0x000FFF80},
+                        {off::RDBAL, 0xFFFFFFF0},   {off::TDLEN, 0x000FFF80}, {off::TDBAL, 0xFFFFFFF0},
+                        {off::RAH + 8, 0x8003FFFF}, {off::RAH, 0x8003FFFF}};
+  for (const Row& row : rows) {
+    const std::uint32_t all = row.exists == 0x000FFF80 ? 0xFFFFF : ~0u;
+    for (const std::uint32_t pattern : {0x5A5A5A5Au, 0xA5A5A5A5u, 0u, ~0u}) {
+      wr(row.at, pattern & all);
+      EXPECT_EQ(rd(row.at), pattern & row.exists) << row.at;
+    }
+  }
+}
+TEST_F(Linux, CompletionsStayInDescriptorsGivenAgain) {
+  start_rx();
+  store<std::uint64_t>(kRxRing + 8, 60ull << 32 | 1 << 16);
+  arrive(ethernet(kMac, 61));
+  EXPECT_EQ(extended(0).length, 61);
+  store<std::uint64_t>(kRxRing + 16 + 8, 1);
+  arrive(ethernet(kMac, 60));
+  expect_fault(FaultKind::kDescriptor, "RX queue 0, descriptor 1", "DD is set");
+}
+TEST_F(Linux, ReceiveRingIsSetUpWithTheReceiverOn) {
+  wr(off::RFCTL, kExten);
+  wr(off::RCTL, kEn | kBam | kSecrc);
+  for (std::uint32_t i = 0; i < kDescriptors; ++i) give(kRxRing, i, bus(kRxBuffers + 2048 * i));
+  set_ring(off::RDBAL, kRxRing);
+  wr(off::RDT, 0);
+  EXPECT_NO_FAULTS(log_);
+  wr(off::RDT, 8);
+  arrive(ethernet(kMac, 60));
+  EXPECT_EQ(extended(0).status & 3, 3u);
+  wr(off::RDBAL, static_cast<std::uint32_t>(bus(kRxRing1)));
+  expect_fault(FaultKind::kSequence, "RDBAL[0]", "RCTL.EN is set");
+  wr(off::TCTL, kEn);
+  wr(off::TDLEN, 128);
+  expect_fault(FaultKind::kSequence, "TDLEN[0]", "TCTL.EN is set");
 }
 
 class MoreQuirks : public Raw {

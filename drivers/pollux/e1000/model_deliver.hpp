@@ -80,7 +80,7 @@ inline void Model82574::check_posted(const Ring& ring, const std::byte* at) noex
   const std::uint32_t index = peek(ring.head);
   if (dd != 0) {
     descriptor_fault(ring, index, "DD is set in a descriptor given to the device", second);
-  } else if (extended && second != 0) {
+  } else if (extended && second != 0 && !quirk(Quirk::kLinuxRxWriteBackLeft)) {
     descriptor_fault(ring, index, "reserved bits are set: the second half is given as zero", second);
   }
 }
@@ -109,19 +109,8 @@ inline void Model82574::warn_of_shortage(Ring& ring) noexcept {
 inline void Model82574::announce(const Stored& frame) noexcept {
   namespace cause = model::cause;
   const bool small = frame.bytes.size() <= value<model::Rsrpd>()[model::Rsrpd::size];
-  const std::uint32_t causes = cause::kRxt0 | cause::kRxq0 << frame.queue;
-  const std::int64_t packet = value<Rdtr>()[Rdtr::delay], absolute = value<Radv>()[Radv::delay];
-  constexpr std::int64_t kUnit = 1024;  // [ns]
   if (small) raise_cause(cause::kSrpd);
-  if (packet == 0) return raise_cause(causes);
-  if (delayed_ == 0) delayed_since_ = now();
-  delayed_ |= causes;
-  delayed_due_ = now() + Nanos{packet * kUnit};
-  if (absolute != 0) delayed_due_ = std::min(delayed_due_, delayed_since_ + Nanos{absolute * kUnit});
-}
-inline void Model82574::raise_delayed() noexcept {
-  const std::uint32_t causes = std::exchange(delayed_, 0);
-  if (causes != 0) raise_cause(causes);
+  delay(rx_delay_, cause::kRxt0 | cause::kRxq0 << frame.queue, value<Rdtr>()[Rdtr::delay], value<Radv>()[Radv::delay]);
 }
 
 }  // namespace pollux::e1000

@@ -75,7 +75,8 @@ struct TxSegments {
 
 namespace phy {
 inline constexpr std::uint32_t kAddress = 1, kOpWrite = 1, kOpRead = 2;
-inline constexpr std::uint32_t kBmcr = 0, kBmsr = 1, kAnlpar = 5, kAner = 6, kStat1000 = 10, kStatus = 17;
+inline constexpr std::uint32_t kBmcr = 0, kBmsr = 1, kAnlpar = 5, kAner = 6, kStat1000 = 10, kStatus = 17, kPage = 22;
+inline constexpr std::uint32_t kPaged = 16;  ///< registers from here on lie on pages; but the one that selects the page
 inline constexpr std::uint16_t kBmcrReset = 1 << 15, kBmcrLoopback = 1 << 14, kBmcrAutoneg = 1 << 12,
                                kBmcrPowerDown = 1 << 11, kBmcrIsolate = 1 << 10, kBmcrRestart = 1 << 9;
 inline constexpr std::uint16_t kBmsrLink = 1 << 2, kBmsrComplete = 1 << 5;
@@ -83,6 +84,7 @@ inline constexpr std::uint16_t kBmsrLink = 1 << 2, kBmsrComplete = 1 << 5;
 struct PhySpec {
   std::uint32_t number;
   std::uint16_t writable, reset;
+  std::uint32_t page = 0;
 };
 inline constexpr PhySpec kRegisters[] = {
     {0, 0x7D40, 0x1140},   // BMCR; RESET and AN_RESTART clear themselves
@@ -103,12 +105,21 @@ inline constexpr PhySpec kRegisters[] = {
     {19, 0, 0},            // M88 interrupt status
     {20, 0xFFFF, 0x0070},  // M88 EPSCR
     {21, 0, 0},            // receive errors
-    {22, 0xFFFF, 0},       // page select (pages other than 0 are not modelled)
+    {22, 0xFFFF, 0},       // page select
+    // Stored only. NOTE(missing): their meaning and reset values; written to set the PHY up and for loopback.
+    // [linux e1000e]
+    {29, 0xFFFF, 0},
+    {30, 0xFFFF, 0},
+    {21, 0xFFFF, 0, 2},
+    {16, 0xFFFF, 0, 769},
+    {20, 0xFFFF, 0, 769},
+    {16, 0xFFFF, 0, 776},
 };
 inline constexpr std::uint16_t kAnlparDone = 0x47E0, kStat1000Done = 0x3C00, kStatusUp = 0xAC08, kStatusDown = 0x0008;
-[[nodiscard]] constexpr const PhySpec* find(std::uint32_t number) noexcept {
+[[nodiscard]] constexpr const PhySpec* find(std::uint32_t number, std::uint32_t page) noexcept {
+  if (number < kPaged || number == kPage) page = 0;
   for (const PhySpec& r : kRegisters) {
-    if (r.number == number) return &r;
+    if (r.number == number && r.page == page) return &r;
   }
   return nullptr;
 }

@@ -15,6 +15,7 @@
 
 #include <pollux/core/endian.hpp>
 #include <pollux/e1000/model_desc.hpp>
+#include <pollux/e1000/model_quirks.hpp>
 #include <pollux/e1000/model_regs.hpp>
 #include <pollux/net/mac.hpp>
 #include <pollux/sim/nic.hpp>
@@ -22,27 +23,10 @@
 
 namespace pollux::e1000 {
 
-/// What an emulator or a widely used driver does against the datasheet. Each is a bit; all are off by default.
-enum class Quirk : std::uint32_t {
-  kNone = 0,
-  kQemuVetLostOnReset = 1 << 0,     ///< CTRL.RST leaves VET 0 [quirk qemu, T]
-  kQemuSmbiTakenAtReset = 1 << 1,   ///< SWSM.SMBI is set after power-on [quirk qemu, T]
-  kQemuEewrDoneInEerd = 1 << 2,     ///< EEWR completes in EERD.DONE; EEWR.DONE is always set [quirk qemu, T]
-  kQemuLinkUpAtReset = 1 << 3,      ///< no negotiation after CTRL.RST [quirk qemu, T]
-  kQemuPoptsOfLast = 1 << 4,        ///< POPTS count in the last data descriptor, not the first [quirk qemu, T]
-  kQemuPadsReceived = 1 << 5,       ///< frames under 60 bytes are padded and delivered, not dropped [quirk qemu, T]
-  kQemuNoTxPadding = 1 << 6,        ///< TCTL.PSP does nothing [quirk qemu, T]
-  kQemuNoPause = 1 << 7,            ///< PAUSE frames are neither sent nor obeyed [quirk qemu, S]
-  kLinuxWritesReservedIam = 1 << 8  ///< IAM is written all ones without a fault [linux e1000e]
-};
-constexpr Quirk operator|(Quirk a, Quirk b) noexcept {
-  return static_cast<Quirk>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
-}
-
 struct Model82574Config {
   MacAddress mac{{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}};  ///< in the NVM
   // How long things take in the model's time. Where that stands still (no set_time), all must be 0: see `instant`;
-  // then a PAUSE ends with XON only, and EITR, ITR and RDTR never run out.
+  // then a PAUSE ends with XON only, and EITR, ITR, RDTR and TIDV never run out.
   Nanos reset = 2_us;
   Nanos nvm_load = 200_us;
   Nanos mdio = 20_us;
@@ -58,20 +42,6 @@ struct Model82574Config {
 };
 
 namespace model {
-
-/// The register table as the quirks leave it. Apart, because it must be there before the base class.
-struct QuirkedTable {
-  explicit QuirkedTable(Quirk quirks) : specs(std::begin(kModelRegisters), std::end(kModelRegisters)) {
-    for (sim::RegSpec& spec : specs) {
-      if (spec.offset == Iam::offset() && has(quirks, Quirk::kLinuxWritesReservedIam)) spec.mask = ~0u;
-      if (spec.offset == Swsm::offset() && has(quirks, Quirk::kQemuSmbiTakenAtReset)) spec.reset = 1;
-    }
-  }
-  static constexpr bool has(Quirk set, Quirk one) noexcept {
-    return (static_cast<std::uint32_t>(set) & static_cast<std::uint32_t>(one)) != 0;
-  }
-  std::vector<sim::RegSpec> specs;
-};
 
 /// CRC-32 of Ethernet, as its four bytes go over the wire, lowest first.
 inline std::uint32_t frame_check_sequence(std::span<const std::byte> bytes) noexcept {
@@ -92,8 +62,8 @@ inline std::uint32_t frame_check_sequence(std::span<const std::byte> bytes) noex
 
 /// Threads, faults, ways of running: see sim::NicModel.
 /// Not modelled: packet split (RCTL.DTYP 1 is a fault), the MSI-X table and its masks (whoever serves the vectors has
-/// them), the I/O and flash BARs, EECD bit-bang, speeds other than 1000 full duplex, TX interrupt delays (IDE is a
-/// fault, as it aborts QEMU), ACK interrupts, time stamps, wake-up, write-back thresholds above 1, PHY pages.
+/// them), the I/O and flash BARs, EECD bit-bang, speeds other than 1000 full duplex, ACK interrupts, time stamps,
+/// wake-up, write-back thresholds above 1, what the PHY's pages other than 0 do (those that Linux writes are there).
 class Model82574 : private model::QuirkedTable, public sim::NicModel {
  public:
   static constexpr Identity kIdentity{.name = "82574L", .id = {.vendor = 0x8086, .device = 0x10D3}, .revision = 0};
@@ -158,6 +128,14 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
     std::uint16_t checksum = 0, vlan = 0;
   };
 
+  /// Causes that an interrupt delay timer holds back.
+  struct Delay {
+    std::uint32_t packet_counter, absolute_counter;  ///< which counts its expirations
+    std::uint32_t causes = 0;                        ///< none: it does not run
+    Nanos due{}, limit{};
+    bool limited = false;  ///< it is due because of its absolute limit
+  };
+
   /// A packet under assembly on one transmit queue.
   struct Outgoing {
     std::vector<std::byte> bytes;
@@ -191,8 +169,21 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   [[nodiscard]] std::uint32_t peek(std::uint32_t at) noexcept { return registers().peek(at); }
   void poke(std::uint32_t at, std::uint32_t v) noexcept { registers().poke(at, v); }
   [[nodiscard]] bool quirk(Quirk one) const noexcept { return has(config_.quirks, one); }
+  /// The causes that there are.
+  [[nodiscard]] std::uint32_t causes() const noexcept {
+    return model::cause::kAll | (quirk(Quirk::kLinuxTestsReservedCauses) ? model::cause::kReserved : 0);
+  }
   void fault(Kind kind, std::uint32_t at, std::string rule, std::uint64_t v) noexcept {
     registers().fault(kind, at, std::move(rule), v);
+  }
+
+  /// A quirk let bits be written that are not there.
+  void restore_ignored(std::uint32_t at, std::uint32_t old) noexcept {
+    if (!quirk(Quirk::kLinuxTestsRegisters)) return;
+    for (const model::IgnoredBits& i : model::kTestedByLinux) {
+      const bool inside = at >= i.offset && at < i.offset + i.count * i.stride && (at - i.offset) % i.stride == 0;
+      if (inside) poke(at, (peek(at) & ~i.bits) | (old & i.bits));
+    }
   }
 
   // Accesses, reset, NVM, time, configuration space (model_general).
@@ -217,9 +208,13 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
 
   // MDIO, PHY, link, flow control (model_link).
   void on_mdic(std::uint32_t command) noexcept;
+  [[nodiscard]] std::uint16_t& held(const model::phy::PhySpec& spec) noexcept {
+    return phy_[static_cast<std::size_t>(&spec - std::begin(model::phy::kRegisters))];
+  }
+  [[nodiscard]] std::uint16_t bmcr() noexcept { return held(*model::phy::find(model::phy::kBmcr, 0)); }
   [[nodiscard]] std::uint16_t read_phy(const model::phy::PhySpec& spec) noexcept;
   void write_phy(const model::phy::PhySpec& spec, std::uint16_t data) noexcept;
-  void reset_phy() noexcept;
+  void reset_phy(std::uint32_t below = 32) noexcept;
   void negotiate() noexcept;
   void update_link() noexcept;
   [[nodiscard]] bool link_up() noexcept { return value<Status>()[Status::lu]; }
@@ -231,6 +226,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   bool send_pause(std::uint32_t quanta) noexcept;
 
   // Rings of both directions (model_queue).
+  [[nodiscard]] bool has_posted(const Ring& ring) noexcept;
   bool on_ring_write(Ring& ring, std::uint32_t control, bool enabled, std::uint32_t at, std::uint32_t old,
                      std::uint32_t v) noexcept;
   void wake(std::array<Ring, kQueues>& rings) noexcept;
@@ -253,6 +249,8 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   void signal(std::uint32_t causes) noexcept;
   void update_level() noexcept;
   void send_throttled() noexcept;
+  void delay(Delay& held, std::uint32_t causes, std::int64_t packet, std::int64_t absolute) noexcept;
+  void end_delay(Delay& held) noexcept;
   void clear_after_message(std::uint32_t causes) noexcept;
   void after_icr_read(std::uint32_t v) noexcept;
 
@@ -276,7 +274,6 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   void write_back(std::uint64_t at, const Stored& frame, std::uint32_t n, bool last) noexcept;
   void warn_of_shortage(Ring& ring) noexcept;
   void announce(const Stored& frame) noexcept;
-  void raise_delayed() noexcept;
 
   // Transmit (model_transmit).
   bool transmit(unsigned q) noexcept;
@@ -311,7 +308,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   Model82574Config config_;
   std::array<Ring, kQueues> rx_{}, tx_{};
   std::array<std::uint16_t, 64> nvm_{};
-  std::array<std::uint16_t, 32> phy_{};
+  std::array<std::uint16_t, std::size(model::phy::kRegisters)> phy_{};  ///< in the order of the table
 
   bool resetting_ = false, nvm_loading_ = false, mdio_pending_ = false, firmware_has_mdio_ = false;
   Nanos reset_done_, nvm_loaded_at_, mdio_done_, negotiated_at_;
@@ -321,9 +318,10 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   std::deque<Stored> fifo_;  ///< the receive packet buffer
   std::size_t fifo_bytes_ = 0;
   bool awaiting_ = false;  ///< its first frame waits for descriptors that are on their way here
-  Nanos xoff_until_, delayed_due_, delayed_since_;
+  Nanos xoff_until_;
   bool xoff_sent_ = false;
-  std::uint32_t delayed_ = 0;  ///< receive causes held back by RDTR
+  Delay rx_delay_{model::stat::kIcrxptc, model::stat::kIcrxatc},
+      tx_delay_{model::stat::kIctxptc, model::stat::kIctxatc};
 
   std::array<Outgoing, kQueues> outgoing_;
   TxContext context_;

@@ -34,6 +34,7 @@ inline void Model82574::after_write(std::uint32_t offset, std::uint32_t old, std
     old = peek(at);
     poke(at, peek(offset));
   }
+  restore_ignored(at, old);
   if (resetting_ && now() < reset_done_ && at != Ctrl::offset()) {
     fault(Kind::kSequence, at, "written while the reset is under way", v);
     poke(at, old);  // lost
@@ -151,8 +152,8 @@ inline void Model82574::power_on() noexcept {
   fifo_.clear();
   fifo_bytes_ = 0;
   sending_.clear();
-  paused_until_ = xoff_until_ = delayed_due_ = Nanos{};
-  delayed_ = 0;
+  paused_until_ = xoff_until_ = Nanos{};
+  rx_delay_.causes = tx_delay_.causes = 0;
   xoff_sent_ = false;
   throttled_ = {};
   message_sent_ = false;
@@ -227,7 +228,9 @@ inline void Model82574::pass_time() noexcept {
     if (value<Mdic>()[Mdic::ie]) raise_cause(model::cause::kMdac);
   }
   update_link();
-  if (delayed_ != 0 && t >= delayed_due_) raise_delayed();
+  for (Delay* delay : {&rx_delay_, &tx_delay_}) {
+    if (delay->causes != 0 && t >= delay->due) end_delay(*delay);
+  }
   send_throttled();
 }
 

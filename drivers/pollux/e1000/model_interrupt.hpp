@@ -14,7 +14,7 @@ inline bool Model82574::on_interrupt_write(std::uint32_t at, std::uint32_t v) no
       update_level();
       return true;
     case Ics::offset():
-      raise_cause(v & model::cause::kAll);
+      raise_cause(v & causes());
       return true;
     case Ims::offset():
       signal(peek(Icr::offset()) & v);
@@ -26,7 +26,13 @@ inline bool Model82574::on_interrupt_write(std::uint32_t at, std::uint32_t v) no
     case Rdtr::offset():
       if (value<Rdtr>()[Rdtr::fpd]) {
         put(Rdtr::fpd(false));
-        raise_delayed();
+        end_delay(rx_delay_);
+      }
+      return true;
+    case Tidv::offset():
+      if (value<Tidv>()[model::TidvMore::fpd]) {
+        put(model::TidvMore::fpd(false));
+        end_delay(tx_delay_);
       }
       return true;
     default:
@@ -39,9 +45,7 @@ inline void Model82574::raise_cause(std::uint32_t causes) noexcept {
   registers().set(Icr::offset(), causes);
   signal(causes);
 }
-inline std::uint32_t Model82574::active() noexcept {
-  return peek(Icr::offset()) & peek(Ims::offset()) & model::cause::kAll;
-}
+inline std::uint32_t Model82574::active() noexcept { return peek(Icr::offset()) & peek(Ims::offset()) & causes(); }
 inline bool Model82574::intx_off() noexcept {
   return (config().read(pci_config::kCommand, 2) & pci_config::kCommandIntxDisable) != 0;
 }
@@ -111,6 +115,29 @@ inline void Model82574::after_icr_read(std::uint32_t v) noexcept {
   if (asserted && value<CtrlExt>()[CtrlExt::iame]) { registers().clear(Ims::offset(), peek(Iam::offset())); }
   for (Throttle& t : throttled_) t.causes = 0;
   update_level();
+}
+
+// ---- Delays [8254x 13.4.30, 13.4.31, 13.4.41, 13.4.44] -------------------------------------------------------------
+
+/// Holds causes back until no more have come for `packet`, or `absolute` after the first [1.024 us]; absolute 0: no
+/// such limit. NOTE(missing): whether MSI-X knows these timers; it does here.
+inline void Model82574::delay(Delay& held, std::uint32_t causes, std::int64_t packet, std::int64_t absolute) noexcept {
+  if (packet == 0) {  // at once, and what was held back with it
+    causes |= std::exchange(held.causes, 0);
+    return raise_cause(causes);
+  }
+  constexpr std::int64_t kUnit = 1024;  // [ns]
+  if (held.causes == 0) held.limit = now() + Nanos{absolute * kUnit};
+  held.causes |= causes;
+  held.due = now() + Nanos{packet * kUnit};
+  held.limited = absolute != 0 && held.limit < held.due;
+  if (held.limited) held.due = held.limit;
+}
+inline void Model82574::end_delay(Delay& held) noexcept {
+  const std::uint32_t causes = std::exchange(held.causes, 0);
+  if (causes == 0) return;
+  count(held.limited ? held.absolute_counter : held.packet_counter);
+  raise_cause(causes);
 }
 
 }  // namespace pollux::e1000

@@ -18,7 +18,7 @@ inline void Model82574::on_mdic(std::uint32_t command) noexcept {
   const reg::Value<Mdic> mdic{command};
   if (mdio_pending_) fault(Kind::kSequence, Mdic::offset(), "written before READY", command);
   const std::uint32_t op = mdic[Mdic::op];
-  const model::phy::PhySpec* spec = model::phy::find(mdic[Mdic::regadd]);
+  const model::phy::PhySpec* spec = model::phy::find(mdic[Mdic::regadd], held(*model::phy::find(model::phy::kPage, 0)));
   const bool answers = mdic[Mdic::phyadd] == model::phy::kAddress && spec != nullptr;
   std::uint32_t data = mdic[Mdic::data];
   if (op != model::phy::kOpRead && op != model::phy::kOpWrite) {
@@ -38,12 +38,13 @@ inline void Model82574::on_mdic(std::uint32_t command) noexcept {
 inline std::uint16_t Model82574::read_phy(const model::phy::PhySpec& spec) noexcept {
   namespace phy = model::phy;
   update_link();
-  const std::uint16_t held = phy_[spec.number];
+  const std::uint16_t stored = held(spec);
+  if (spec.page != 0) return stored;
   switch (spec.number) {
     case phy::kBmsr: {  // its link bit is latched low: it tells of a loss since the last read
       const bool shown = negotiated_ && !link_was_lost_;
       link_was_lost_ = !negotiated_;
-      return static_cast<std::uint16_t>(held | (shown ? phy::kBmsrLink : 0) | (negotiated_ ? phy::kBmsrComplete : 0));
+      return static_cast<std::uint16_t>(stored | (shown ? phy::kBmsrLink : 0) | (negotiated_ ? phy::kBmsrComplete : 0));
     }
     case phy::kAnlpar:
       return negotiated_ ? phy::kAnlparDone : std::uint16_t{0};
@@ -52,19 +53,22 @@ inline std::uint16_t Model82574::read_phy(const model::phy::PhySpec& spec) noexc
     case phy::kStatus:
       return negotiated_ ? phy::kStatusUp : phy::kStatusDown;
     default:
-      return held;
+      return stored;
   }
 }
 inline void Model82574::write_phy(const model::phy::PhySpec& spec, std::uint16_t data) noexcept {
   namespace phy = model::phy;
-  phy_[spec.number] = static_cast<std::uint16_t>((data & spec.writable) | (phy_[spec.number] & ~spec.writable));
+  held(spec) = static_cast<std::uint16_t>((data & spec.writable) | (held(spec) & ~spec.writable));
   if (spec.number != phy::kBmcr) return;
-  if ((data & phy::kBmcrReset) != 0) reset_phy();
+  if ((data & phy::kBmcrReset) != 0) reset_phy(phy::kPaged);
   if ((data & (phy::kBmcrReset | phy::kBmcrRestart)) != 0) negotiate();
   update_link();
 }
-inline void Model82574::reset_phy() noexcept {
-  for (const model::phy::PhySpec& spec : model::phy::kRegisters) phy_[spec.number] = spec.reset;
+/// `below`: BMCR's reset leaves the PHY's own registers; it makes what was written to them take effect. [linux e1000e]
+inline void Model82574::reset_phy(std::uint32_t below) noexcept {
+  for (const model::phy::PhySpec& spec : model::phy::kRegisters) {
+    if (spec.number < below) held(spec) = spec.reset;
+  }
 }
 inline void Model82574::negotiate() noexcept {
   negotiated_at_ = now() + config_.autonegotiation;
@@ -77,11 +81,11 @@ inline void Model82574::negotiate() noexcept {
 /// The PHY has a link when the cable has one and negotiation is over; the MAC takes it when CTRL.SLU is set.
 inline void Model82574::update_link() noexcept {
   namespace phy = model::phy;
-  const std::uint16_t bmcr = phy_[phy::kBmcr];
-  const bool off = (bmcr & (phy::kBmcrPowerDown | phy::kBmcrIsolate)) != 0 || value<Ctrl>()[Ctrl::phy_rst];
-  const bool carrier = !off && (wire().link() || (bmcr & phy::kBmcrLoopback) != 0);
+  const std::uint16_t control = bmcr();
+  const bool off = (control & (phy::kBmcrPowerDown | phy::kBmcrIsolate)) != 0 || value<Ctrl>()[Ctrl::phy_rst];
+  const bool carrier = !off && (wire().link() || (control & phy::kBmcrLoopback) != 0);
   if (carrier && !carrier_) negotiate();
-  if (carrier && (bmcr & phy::kBmcrAutoneg) == 0) negotiated_at_ = now();
+  if (carrier && (control & phy::kBmcrAutoneg) == 0) negotiated_at_ = now();
   carrier_ = carrier;
   negotiated_ = carrier && now() >= negotiated_at_;
   if (!negotiated_) link_was_lost_ = true;
@@ -94,7 +98,7 @@ inline void Model82574::update_link() noexcept {
   if (change) raise_cause(model::cause::kLsc);
 }
 inline bool Model82574::loopback() noexcept {
-  return value<Rctl>()[Rctl::lbm] == 3 || (phy_[model::phy::kBmcr] & model::phy::kBmcrLoopback) != 0;
+  return value<Rctl>()[Rctl::lbm] == 3 || (bmcr() & model::phy::kBmcrLoopback) != 0;
 }
 
 // ---- Flow control --------------------------------------------------------------------------------------------------

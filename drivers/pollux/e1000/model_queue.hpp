@@ -8,20 +8,24 @@
 
 namespace pollux::e1000 {
 
+/// Whether descriptors of the ring are the device's.
+inline bool Model82574::has_posted(const Ring& ring) noexcept { return peek(ring.head) != peek(ring.tail); }
+
 /// A write to one of a ring's registers. The tail is a doorbell; the others must not change under a running queue.
 inline bool Model82574::on_ring_write(Ring& ring, std::uint32_t control, bool enabled, std::uint32_t at,
                                       std::uint32_t old, std::uint32_t v) noexcept {
   if (at == ring.tail) return (void)work(), true;
   if (at != ring.low && at != ring.high && at != ring.length && at != ring.head) return false;
-  if (enabled && v != old) {
+  const bool spare = control == Rctl::offset() && quirk(Quirk::kLinuxRingWhileReceiving) && !has_posted(ring);
+  if (enabled && v != old && !spare) {
     fault(Kind::kSequence, at, text::cat("changed while ", registers().name(control), ".EN is set"), v);
   }
   if (at == ring.low && v % kDescriptorBytes != 0) {
-    fault(Kind::kRing, at, "a ring is aligned to 16 bytes", v);
+    if (!quirk(Quirk::kLinuxTestsRegisters)) fault(Kind::kRing, at, "a ring is aligned to 16 bytes", v);
     poke(at, v & ~(kDescriptorBytes - 1));
   }
   if (at == ring.length && v % 128 != 0) {
-    fault(Kind::kRing, at, "a ring's length is a multiple of 128 bytes", v);
+    if (!quirk(Quirk::kLinuxTestsRegisters)) fault(Kind::kRing, at, "a ring's length is a multiple of 128 bytes", v);
     poke(at, v & ~127u);
   }
   ring.broken = false;

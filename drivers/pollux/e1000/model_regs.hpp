@@ -51,6 +51,10 @@ struct Fla : Register<Fla, Access::kReadWrite, Run{.offset = 0x0001C}> {};
 struct Rsrpd : Register<Rsrpd, Access::kReadWrite, Run{.offset = 0x02C00}> {
   static constexpr Field<Rsrpd, 11, 0> size{};  ///< frames up to this size raise SRPD [bytes]; 0: none
 };
+/// TIDV, the bit that ends the delay [linux e1000e, which writes it before it stops]
+struct TidvMore {
+  static constexpr Field<Tidv, 31, 31, bool> fpd{};
+};
 struct Swsm : Register<Swsm, Access::kReadWrite, Run{.offset = 0x05B50}> {
   static constexpr Field<Swsm, 0, 0, bool> smbi{};  ///< a read gives the old value and sets it
 };
@@ -67,7 +71,8 @@ inline constexpr std::uint32_t kMpc = 0x4010, kRlec = 0x4040, kXonRx = 0x4048, k
                                kMprc = 0x407C, kGptc = 0x4080, kGorc = 0x4088, kGotc = 0x4090, kRnbc = 0x40A0,
                                kRuc = 0x40A4, kRoc = 0x40AC, kTor = 0x40C0, kTot = 0x40C8, kTpr = 0x40D0, kTpt = 0x40D4,
                                kPtc64 = 0x40D8, kMptc = 0x40F0, kBptc = 0x40F4, kTsctc = 0x40F8, kTsctfc = 0x40FC,
-                               kIac = 0x4100, kIctxqec = 0x4118, kIcrxdmtc = 0x4120, kIcrxoc = 0x4124;
+                               kIac = 0x4100, kIcrxptc = 0x4104, kIcrxatc = 0x4108, kIctxptc = 0x410C,
+                               kIctxatc = 0x4110, kIctxqec = 0x4118, kIcrxdmtc = 0x4120, kIcrxoc = 0x4124;
 /// Low halves of the 64-bit pairs; reading the high half clears both.
 inline constexpr std::uint32_t kPairs[] = {kGorc, kGotc, kTor, kTot};
 }  // namespace stat
@@ -81,6 +86,7 @@ inline constexpr std::uint32_t kTxdw = bit(0), kTxqe = bit(1), kLsc = bit(2), kR
 /// Those that have no queue: they raise OTHER as well. [82574]
 inline constexpr std::uint32_t kOtherCauses = kLsc | kRxo | kMdac | kSrpd | bits(18, 17);
 inline constexpr std::uint32_t kAll = bits(4, 0) | bits(7, 6) | bit(9) | bits(24, 11);
+inline constexpr std::uint32_t kReserved = bit(5) | bit(8) | bit(10);
 inline constexpr std::uint32_t kQueues = bits(24, 20);  ///< those with an entry in IVAR, in its order
 }  // namespace cause
 

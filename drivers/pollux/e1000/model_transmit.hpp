@@ -79,7 +79,6 @@ inline bool Model82574::run_descriptor(unsigned q) noexcept {
                               : command[TxCmd::dext] ? command[TxCmd::length]
                                                      : command[TxCmd::legacy_length];
   if (bytes != 0 && awaits(words.address, bytes)) return false;
-  if (command[TxCmd::ide]) complain(q, "IDE is set: the delay timers are not modelled, and abort QEMU", command.bits);
   if (command[TxCmd::dext] && command[TxCmd::dtyp] > 1) {
     complain(q, "DTYP is 0 (context) or 1 (data)", command.bits);
     outgoing_[q].spoiled = true;
@@ -92,7 +91,10 @@ inline bool Model82574::run_descriptor(unsigned q) noexcept {
   if (bytes != 0) release_fetched(words.address, bytes);
   if (!context && command[TxCmd::eop]) finish_packet(q, words);
   if (command[TxCmd::rs] || value<Ivar>()[Ivar::tx_write_back]) report_status(at, words);
-  if (command[TxCmd::rs]) raise_cause(model::cause::kTxdw | model::cause::kTxq0 << q);
+  if (command[TxCmd::rs]) {  // without IDE at once
+    const std::uint32_t wait = command[TxCmd::ide] ? value<Tidv>()[Tidv::idv] : 0u;
+    delay(tx_delay_, model::cause::kTxdw | model::cause::kTxq0 << q, wait, value<Tadv>()[Tadv::idv]);
+  }
   return true;
 }
 inline void Model82574::complain(unsigned q, std::string rule, std::uint64_t v) noexcept {
