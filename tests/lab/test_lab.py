@@ -6,6 +6,7 @@ import contextlib
 import glob
 import hashlib
 import io
+import json
 import os
 import pty
 import re
@@ -61,6 +62,13 @@ class CommandLine(unittest.TestCase):
     def test_malformed_wire(self):
         self.assertIn("is not A-B", self.refused("run", "--nic", "e1000", "--wire", "0", "--", "true"))
         self.assertIn("no backend 'string'", self.refused("run", "--wire", "0-1,backend=string", "--", "true"))
+
+    def test_malformed_served_nic(self):
+        self.assertIn("no socket", self.refused("run", "--nic", "vfio-user", "--", "true"))
+        self.assertIn("its server gives it its mac",
+                      self.refused("run", "--nic", "vfio-user,socket=/s,mac=52:54:00:aa:bb:cc", "--", "true"))
+        self.assertIn("NIC 1 is served by another process",
+                      self.refused("run", "--nic", "e1000", "--nic", "vfio-user,socket=/s", "--wire", "0-1", "--", "true"))
 
     def test_pcap_without_a_wire(self):
         self.assertIn("no --wire before it", self.refused("run", "--pcap", "x.pcap", "--", "true"))
@@ -388,9 +396,24 @@ class Composition(unittest.TestCase):
         self.assertNotEqual(before, recipe.digest())
 
     def test_numa_nodes_share_evenly(self):
-        self.assertEqual(qemu.numa(1, 2, 2048), [])
-        self.assertEqual(qemu.numa(2, 4, 2048)[4:], ["-object", "memory-backend-ram,id=node1,size=1024M",
-                                                     "-numa", "node,nodeid=1,memdev=node1,cpus=2-3"])
+        self.assertEqual(qemu.memory(1, 2, 2048, False), [])
+        self.assertEqual(qemu.memory(2, 4, 2048, False)[4:], ["-object", "memory-backend-ram,id=node1,size=1024M",
+                                                              "-numa", "node,nodeid=1,memdev=node1,cpus=2-3"])
+
+    def test_memory_is_shared_with_those_who_serve_cards(self):
+        self.assertEqual(qemu.memory(1, 2, 2048, True), ["-object", "memory-backend-memfd,share=on,id=ram,size=2048M",
+                                                         "-machine", "memory-backend=ram"])
+        self.assertIn("memory-backend-memfd,share=on,id=node1,size=1024M", qemu.memory(2, 4, 2048, True))
+
+    def test_served_card(self):
+        nic = spec.Nic("vfio-user,socket=a,driver=ixgbe,x-msg-timeout=1", 1)
+        self.assertEqual((nic.driver, nic.place), ("ixgbe", "0000:00:06.0"))
+        option, device = qemu.network([nic], [], "/d")
+        self.assertEqual((option, json.loads(device)), ("-device", {
+            "driver": "vfio-user-pci", "id": "nic1", "addr": "0x6", "x-msg-timeout": "1",
+            "socket": {"type": "unix", "path": os.path.abspath("a")}}))
+        plugged = json.loads(qemu.network([spec.Nic("vfio-user,socket=/a,hotplug=on", 0)], [], "/d")[-1])
+        self.assertEqual(plugged["bus"], "port0")
 
     def test_rw_directories_become_absolute(self):
         self.assertEqual(settings.rw_mounts(["/a", "b"]), [("rw0", "/a"), ("rw1", os.path.abspath("b"))])

@@ -32,6 +32,7 @@ examples:
   lab run --nic e1000 -- chroot /lab lspci -nn  the tools of the lab's own Debian
   lab run --kernel lab --no-iommu --nic e1000e -- ./build/my-driver    VFIO without IOMMU
   lab run --with-module igb_uio --append igb_uio.intr_mode=msi --no-iommu --nic e1000e -- ./build/my-driver
+  lab run --nic vfio-user,socket=/tmp/nic,driver=ixgbe -- ip link      after pollux-simnic --nic 82599 --socket /tmp/nic &
   lab run --mem 4096 --append "hugepagesz=1G hugepages=1" --numa 2 -- grep -r . /sys/kernel/mm/hugepages
 """
 
@@ -39,6 +40,8 @@ RUN_NOTES = """\
 nic: MODEL[,mac=..][,hotplug=on][,property=value]...   models: e1000 e1000e igb virtio-net-pci
   Other properties go to QEMU's device. hotplug=on puts the card behind a root port of its own,
   where `labctl unplug N` in the guest can remove it.
+  vfio-user,socket=PATH[,driver=MODULE]: a card that another process serves there, e.g. pollux-simnic, with the wire it
+  has there; the guest's memory is then shared with that process.
 kernel: 6.12 and 7 are Debian's. `lab` is built from Debian's newest source (`lab kernel --help`): it
   has what those lack, iommufd with /dev/vfio/devices and VFIO without IOMMU.
 with-module: one of `lab module --help`, for Debian's kernels; built when it is not there yet, loaded when the guest
@@ -250,8 +253,8 @@ def compose(root, directory, chosen, accelerator, options, session):
     with open(initrd, "wb") as file:
         file.write(kernel.initramfs(root, chosen, settings(root, chosen, options, options.nics, options.program, options.terminal)))
     monitor = ["-qmp", f"unix:{qemu.comma(os.path.abspath(options.monitor))},server=on,wait=off"] if options.monitor else []
-    return [*qemu.base(root, accelerator, options.cpus, options.mem), *qemu.numa(options.numa, options.cpus, options.mem),
-            *qemu.iommu(options.iommu),
+    return [*qemu.base(root, accelerator, options.cpus, options.mem), *qemu.iommu(options.iommu),
+            *qemu.memory(options.numa, options.cpus, options.mem, any(nic.served for nic in options.nics)),
             "-kernel", chosen.image, "-initrd", initrd, "-append", qemu.append_line(options),
             *qemu.channels(session.descriptors(), session.console), *qemu.shares(options.rw),
             *qemu.network(options.nics, options.wires, directory), *monitor, *options.qemu]

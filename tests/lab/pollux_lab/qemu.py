@@ -1,5 +1,6 @@
 """Composes QEMU's command line. QEMU runs straight from the lab's root, with that root's libraries."""
 
+import json
 import os
 
 from .settings import rw_mounts
@@ -26,12 +27,16 @@ def base(root, accel, cpus, mem):
             *cpu, "-smp", str(cpus), "-m", str(mem)]
 
 
-def numa(nodes, cpus, mem):
-    """Each node has an even share, the CPUs in order. One node is what a machine has anyway."""
+def memory(nodes, cpus, mem, shared):
+    """Each node has an even share, the CPUs in order. One node is what a machine has anyway. A card that another process
+    serves reaches memory only if it is `shared`."""
+    kind = "memory-backend-memfd,share=on" if shared else "memory-backend-ram"
+    if nodes == 1:
+        return ["-object", f"{kind},id=ram,size={mem}M", "-machine", "memory-backend=ram"] if shared else []
     arguments = []
-    for node in range(nodes if nodes > 1 else 0):
+    for node in range(nodes):
         first, count = cpus // nodes * node, cpus // nodes
-        arguments += ["-object", f"memory-backend-ram,id=node{node},size={mem // nodes}M",
+        arguments += ["-object", f"{kind},id=node{node},size={mem // nodes}M",
                       "-numa", f"node,nodeid={node},memdev=node{node},cpus={first}-{first + count - 1}"]
     return arguments
 
@@ -85,7 +90,7 @@ def network(nics, wires, directory):
             path = comma(os.path.abspath(wire.pcap))
             arguments += ["-object", f"filter-dump,id=pcap{wire.index},netdev=net{wire.ends[0]},file={path},maxlen=65536"]
     for nic in nics:
-        if nic.index not in wired:
+        if nic.index not in wired and not nic.served:
             arguments += ["-netdev", f"hubport,id=net{nic.index},hubid={len(wires) + nic.index}"]
         arguments += nic_devices(nic)
     return arguments
@@ -109,8 +114,17 @@ def nic_devices(nic):
     if nic.hotplug:
         arguments = ["-device", f"pcie-root-port,id=port{nic.index},chassis={nic.slot},slot={nic.slot},{place}"]
         place = f"bus=port{nic.index}"
+    if nic.served:
+        return [*arguments, "-device", served_device(nic, place)]
     properties = "".join(f",{name}={value}" for name, value in nic.properties.items())
     return [*arguments, "-device", f"{nic.model},id={nic.id},netdev=net{nic.index},mac={nic.mac},romfile=,{place}{properties}"]
+
+
+def served_device(nic, place):
+    """As JSON, because its socket is a structure."""
+    name, _, value = place.partition("=")
+    return json.dumps({"driver": "vfio-user-pci", "id": nic.id, name: value, **nic.properties,
+                       "socket": {"type": "unix", "path": os.path.abspath(nic.socket)}})
 
 
 def comma(path):

@@ -11,7 +11,7 @@ def settings(root, kernel, options, nics, program, terminal=None):
         "modules": kernel.modules or "",
         "added_modules": kernel.added or "",
         "rw_mounts": "\n".join(f"{tag} {path}" for tag, path in rw_mounts(options.rw)),
-        "drivers": "" if options.no_driver else " ".join(sorted({nic.driver for nic in nics})),
+        "drivers": "" if options.no_driver else " ".join(sorted({nic.driver for nic in nics if nic.driver})),
         "with_module": options.with_module or "",
         "nics": " ".join(nic.place for nic in nics),
         "program_path": os.environ.get("PATH", os.defpath) + ":/run/lab/bin",

@@ -8,6 +8,10 @@ MODELS = {  # the module of the guest's own driver
     "e1000": "e1000", "e1000e": "e1000e", "igb": "igb", "virtio-net-pci": "virtio_net",
 }
 
+# A card that another process serves (e.g. pollux-simnic): --nic vfio-user,socket=PATH[,driver=MODULE]. Its wire is the
+# server's affair.
+SERVED = "vfio-user"
+
 # dgram: when the receiver has no descriptor, frames wait in the socket and then in QEMU's queue
 # of 10000. hub: a frame arrives within the sender's doorbell write, and is dropped when the
 # receiver has no descriptor. QEMU's stream is not offered: with both ends in one QEMU it
@@ -19,26 +23,33 @@ FIRST_SLOT, SLOT_STEP, MAX_NICS = 4, 2, 8
 
 
 class Nic:
-    """One --nic: MODEL[,mac=..][,hotplug=on][,property=value of QEMU's device]..."""
+    """One --nic: MODEL[,mac=..][,hotplug=on][,property=value of QEMU's device]..., or vfio-user,socket=PATH[,driver=..]..."""
 
     def __init__(self, text, index):
         model, *pairs = text.split(",")
-        if model not in MODELS:
-            raise UsageError(f"--nic {text}: no model '{model}'", f"models: {', '.join(MODELS)}")
+        if model not in (*MODELS, SERVED):
+            raise UsageError(f"--nic {text}: no model '{model}'", f"models: {', '.join((*MODELS, SERVED))}")
         self.model = model
         self.index = index
         self.id = f"nic{index}"
         self.slot = FIRST_SLOT + SLOT_STEP * index
         properties = dict(split_pair(f"--nic {text}", pair) for pair in pairs)
-        self.mac = properties.pop("mac", f"52:54:00:00:00:{index:02x}")
         self.hotplug = properties.pop("hotplug", "off") == "on"
+        self.socket = properties.pop("socket", None)
+        self.driver = properties.pop("driver", None) if self.served else MODELS[model]
+        if self.served and not self.socket:
+            raise UsageError(f"--nic {text}: no socket", "write --nic vfio-user,socket=PATH: where its server listens")
+        if self.served and "mac" in properties:
+            raise UsageError(f"--nic {text}: its server gives it its mac", "pollux-simnic --mac")
+        self.mac = properties.pop("mac", f"52:54:00:00:00:{index:02x}")
         self.properties = properties
         if not re.fullmatch(r"([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}", self.mac):
             raise UsageError(f"--nic {text}: '{self.mac}' is not a MAC address", "write mac=52:54:00:00:00:2a")
 
     @property
-    def driver(self):
-        return MODELS[self.model]
+    def served(self):
+        """Is it another process's?"""
+        return self.model == SERVED
 
     @property
     def place(self):
@@ -84,6 +95,9 @@ def check(nics, wires):
             if end >= len(nics):
                 raise UsageError(f"--wire {wire.text}: there is no NIC {end}",
                                  f"this lab has {len(nics)} --nic; they are counted from 0")
+            if nics[end].served:
+                raise UsageError(f"--wire {wire.text}: NIC {end} is served by another process, and so is its wire",
+                                 "pollux-simnic --wire")
             if end in taken:
                 why = "a wire needs two ends" if taken[end] is wire else f"it hangs on wire {taken[end].text} already"
                 raise UsageError(f"--wire {wire.text}: NIC {end} cannot be joined: {why}")
