@@ -224,8 +224,8 @@ class Nic {
   static ixgbe::Quirks quirks_of(const std::string& name) {
     using enum ixgbe::Quirk;
     if (name == "linux") {
-      return {kFctrlReserved, kEimsBit31,    kRahVind,         kStatusWrite, kNonsenseRing,  kUnlistedOffsets,
-              kDcaBit12,      kEecDoWritten, kRxWriteBackLeft, kEitrLowBits, kFcrthBelowZero};
+      return {kFctrlReserved, kEimsBit31,    kRahVind,         kStatusWrite, kNonsenseRing,   kUnlistedOffsets,
+              kDcaBit12,      kEecDoWritten, kRxWriteBackLeft, kEitrLowBits, kFcrthBelowZero, kReceiveAsReset};
     }
     if (name == "dpdk") {
       return {kFctrlReserved,   kEimsBit31,   kHeadWrite,          kDcaBit12,     kRscDefaults,

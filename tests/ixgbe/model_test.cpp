@@ -1043,6 +1043,22 @@ TEST_F(ModelTest, TakesReceiveDescriptorsWithAnOldReportInThem) {
   EXPECT_EQ(memory.q(rx_desc(0, 0) + 8) >> 32 & 0xFFFF, 60u);
 }
 
+TEST_F(ModelTest, ReceivesWithTheDefaultsOfAResetWhereThatIsAllowed) {
+  for (const bool allowed : {false, true}) {
+    make({}, allowed ? Quirks{Quirk::kReceiveAsReset} : Quirks{});
+    start_rx(0);
+    enable_unit();
+    EXPECT_EQ(faults.count(), allowed ? 0u : 3u);  // CRC strip, RSC's defaults, RSC left on
+    faults.clear();
+  }
+  // What a driver has begun to set up is checked as ever.
+  w(0x3000, 0);
+  w(0x5008, 0xE0);
+  set(0x2F00, 2);
+  enable_unit();
+  expect_fault(FaultKind::kSequence, "RDRXCTL");
+}
+
 TEST_F(ModelTest, QuirksAllowWhatRealDriversDo) {
   make({}, {Quirk::kFctrlReserved, Quirk::kEimsBit31, Quirk::kHeadWrite, Quirk::kRahVind, Quirk::kStatusWrite,
             Quirk::kNonsenseRing, Quirk::kUnlistedOffsets, Quirk::kLargePthresh, Quirk::kDcaBit12, Quirk::kRscDefaults,

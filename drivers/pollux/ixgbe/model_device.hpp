@@ -215,6 +215,7 @@ class Model82599 final : private model::OwnTable, public sim::NicModel {
   // Receive: filters and queue choice (model_receive).
   bool write_receive(Offset, Word old, Word value) noexcept;
   void check_receive_unit() noexcept;
+  [[nodiscard]] bool as_reset() noexcept;
   void check_rsc(std::uint32_t q) noexcept;
   void check_halted(Offset, Word old, Word value) noexcept;
   void list_addresses() noexcept;

@@ -45,15 +45,20 @@ inline void Model82599::check_receive_unit() noexcept {
   if (!is(kSecRxCtrl, kSecPathDis) && !wire().front().empty()) {
     complain(FaultKind::kSequence, kRxCtrl, "RXEN is set under traffic only with SECRXCTRL.RX_DIS", 1);
   }
+  if (as_reset()) return;
   if (is(kHlreg0, kHlregCrcStrip) != is(kRdRxCtl, kRdrxCrcStrip)) {
     complain(FaultKind::kSequence, kRdRxCtl, "CRCSTRIP agrees with HLREG0.RXCRCSTRP", regs.peek(kRdRxCtl));
   }
   for (const std::uint32_t q : rx_on_) check_rsc(q);
 }
+/// Nobody has written RDRXCTL, and that is allowed.
+inline bool Model82599::as_reset() noexcept {
+  return quirks_.has(Quirk::kReceiveAsReset) && registers().peek(model::kRdRxCtl) == model::kRdrxReset;
+}
 inline void Model82599::check_rsc(std::uint32_t q) noexcept {
   using namespace model;
   using sim::FaultKind;
-  if (quirks_.has(Quirk::kRscDefaults)) return;
+  if (quirks_.has(Quirk::kRscDefaults) || as_reset()) return;
   auto& regs = registers();
   const Word rdrx = regs.peek(kRdRxCtl);
   if (bits_of(rdrx, 21, 17) != 0 || (rdrx & kRdrxRscAckC) == 0 || (rdrx & kRdrxFcoeWrFix) == 0) {

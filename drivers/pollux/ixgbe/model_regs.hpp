@@ -76,7 +76,7 @@ inline constexpr std::uint32_t kFctrlSbp = bit(1), kFctrlMpe = bit(8), kFctrlUpe
 inline constexpr std::uint32_t kHlregCrcStrip = bit(1), kHlregJumbo = bit(2), kHlregTxPad = bit(10),
                                kHlregLpbk = bit(15), kHlregLengthErr = bit(27);
 inline constexpr std::uint32_t kRdrxCrcStrip = bit(1), kRdrxDmaIdone = bit(3), kRdrxRscAckC = bit(25),
-                               kRdrxFcoeWrFix = bit(26);
+                               kRdrxFcoeWrFix = bit(26), kRdrxReset = 0x0010'8808;
 inline constexpr std::uint32_t kRfctlRscDis = bit(5), kRfctlIpv6XsumDis = bit(11), kRxCsumPcsd = bit(13);
 inline constexpr std::uint32_t kGpieMsix = bit(4), kGpieOcd = bit(5), kGpieEimen = bit(6), kGpieEiame = bit(30);
 inline constexpr std::uint32_t kCauseRxMiss = bit(17), kCauseLsc = bit(20), kCauseTcpTimer = bit(30);
@@ -168,7 +168,7 @@ inline constexpr RegSpec kReceiveSpecs[] = {
     {"DCA_RXCTRL(alias)", Mode::kRW, 0x02200, 16, 4, 0xFF00'B2E0, 0xB200, "2.4.3"},
     {"SRRCTL(alias)", Mode::kRW, 0x02100, 16, 4, 0x1FC0'3F1F, 0x402, "2.4.3"},
     {"RXCTRL", Mode::kRW, kRxCtrl, 1, 4, 0x3, 0, "2.4.3"},
-    {"RDRXCTL", Mode::kRW, kRdRxCtl, 1, 4, 0x063E'0002, 0x0010'8808, "2.4.3"},
+    {"RDRXCTL", Mode::kRW, kRdRxCtl, 1, 4, 0x063E'0002, kRdrxReset, "2.4.3"},
     {"RSCDBU", Mode::kRW, 0x03028, 1, 4, 0x80, 0, "2.4.3"},
     {"RXPBSIZE", Mode::kRW, kRxPbSize, 8, 4, 0x000F'FC00, 0, "2.4.3"},
     {"FCTRL", Mode::kRW, kFctrl, 1, 4, 0x702, 0, "2.4.3"},
