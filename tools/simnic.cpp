@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <deque>
@@ -34,8 +35,8 @@ using namespace pollux;
 // ---- What is asked for --------------------------------------------------------------------------------------------
 
 struct Options {
-  std::vector<std::string> nics, sockets, wires, macs, pcaps;
-  std::string faults, quirks = "none", sfp_cable = "dac";
+  std::vector<std::string> nics, sockets, wires, macs, pcaps, quirks;
+  std::string faults, sfp_cable = "dac";
   std::uint64_t seed = 1;
   bool spin = false, trust_client = false, no_module = false;
 };
@@ -209,8 +210,10 @@ class Nic {
     if (kind_ == "82574") {
       e1000::Model82574Config config;
       config.mac = mac_of(mac, config.mac);
-      if (o.quirks == "linux") config.quirks = e1000::kLinuxQuirks;
-      if (o.quirks == "dpdk") config.quirks = e1000::Quirk::kLinuxWritesReservedIam;
+      for (const std::string& name : o.quirks) {
+        if (name == "linux") config.quirks = config.quirks | e1000::kLinuxQuirks;
+        if (name == "dpdk") config.quirks = config.quirks | e1000::Quirk::kLinuxWritesReservedIam;
+      }
       serve(std::make_unique<e1000::Model82574>(iommu_, *wire_, faults_, config));
       return;
     }
@@ -220,6 +223,11 @@ class Nic {
     card.sfp_module = !o.no_module;
     card.sfp_cable = o.sfp_cable == "optics" ? 0x00 : 0x04;
     serve(std::make_unique<ixgbe::Model82599>(iommu_, *wire_, faults_, card, quirks_of(o.quirks)));
+  }
+  static ixgbe::Quirks quirks_of(const std::vector<std::string>& names) {
+    ixgbe::Quirks out;
+    for (const std::string& name : names) out = out | quirks_of(name);
+    return out;
   }
   static ixgbe::Quirks quirks_of(const std::string& name) {
     using enum ixgbe::Quirk;
@@ -441,8 +449,9 @@ int parse_and_serve(int argc, char** argv) {
       "spoil what the NICs send: drop=, duplicate=, corrupt=, reorder= with a probability, delay=, flap-every=, "
       "flap-for= with a time, rate= [bytes/s]; e.g. drop=1e-4,delay=2ms");
   app.add_option("--seed", o.seed, "of --fault")->capture_default_str();
-  app.add_option("--quirks", o.quirks, "accept without a fault what drivers of linux or dpdk do though they should not")
-      ->capture_default_str()
+  app.add_option("--quirks", o.quirks,
+                 "accept without a fault what drivers of linux or dpdk do though they should not; repeat it for both; "
+                 "default: none")
       ->check(CLI::IsMember({"none", "linux", "dpdk"}));
   app.add_option("--sfp-cable", o.sfp_cable, "82599-sfp: dac (passive copper) or optics (SR)")
       ->capture_default_str()

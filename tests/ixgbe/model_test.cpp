@@ -1059,6 +1059,10 @@ TEST_F(ModelTest, ReceivesWithTheDefaultsOfAResetWhereThatIsAllowed) {
   expect_fault(FaultKind::kSequence, "RDRXCTL");
 }
 
+static_assert((Quirks{Quirk::kHeadWrite} | Quirks{Quirk::kRahVind}).has(Quirk::kHeadWrite));
+static_assert((Quirks{Quirk::kHeadWrite} | Quirks{Quirk::kRahVind}).has(Quirk::kRahVind));
+static_assert(!(Quirks{Quirk::kHeadWrite} | Quirks{}).has(Quirk::kRahVind));
+
 TEST_F(ModelTest, QuirksAllowWhatRealDriversDo) {
   make({}, {Quirk::kFctrlReserved, Quirk::kEimsBit31, Quirk::kHeadWrite, Quirk::kRahVind, Quirk::kStatusWrite,
             Quirk::kNonsenseRing, Quirk::kUnlistedOffsets, Quirk::kLargePthresh, Quirk::kDcaBit12, Quirk::kRscDefaults,

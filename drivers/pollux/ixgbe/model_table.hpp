@@ -38,6 +38,10 @@ class Quirks {
     for (const Quirk q : list) bits_ |= 1u << static_cast<unsigned>(q);
   }
   [[nodiscard]] constexpr bool has(Quirk q) const noexcept { return (bits_ >> static_cast<unsigned>(q) & 1) != 0; }
+  [[nodiscard]] friend constexpr Quirks operator|(Quirks a, Quirks b) noexcept {
+    a.bits_ |= b.bits_;
+    return a;
+  }
   [[nodiscard]] constexpr bool none() const noexcept { return bits_ == 0; }
 
  private:
