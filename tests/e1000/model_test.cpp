@@ -362,10 +362,10 @@ namespace off {
 constexpr std::uint32_t CTRL = 0, STATUS = 8, EECD = 0x10, EERD = 0x14, CTRL_EXT = 0x18, MDIC = 0x20, FCAL = 0x28,
                         FCAH = 0x2C, FCT = 0x30, VET = 0x38, ICR = 0xC0, ITR = 0xC4, ICS = 0xC8, IMS = 0xD0, IMC = 0xD8,
                         EIAC = 0xDC, IAM = 0xE0, IVAR = 0xE4, EITR = 0xE8, RCTL = 0x100, FCTTV = 0x170, TCTL = 0x400,
-                        EXTCNF = 0xF00, PBA = 0x1000, EEWR = 0x102C, FCRTL = 0x2160, FCRTH = 0x2168, RDBAL = 0x2800,
-                        RDLEN = 0x2808, RDH = 0x2810, RDT = 0x2818, RDTR = 0x2820, TDBAL = 0x3800, TDLEN = 0x3808,
-                        TDH = 0x3810, TDT = 0x3818, TIDV = 0x3820, TADV = 0x382C, TARC = 0x3840, MPC = 0x4010,
-                        XONTXC = 0x404C, XOFFRXC = 0x4050, XOFFTXC = 0x4054, GPRC = 0x4074, BPRC = 0x4078,
+                        EXTCNF = 0xF00, PBA = 0x1000, EEWR = 0x102C, FCRTL = 0x2160, FCRTH = 0x2168, PSRCTL = 0x2170,
+                        RDBAL = 0x2800, RDLEN = 0x2808, RDH = 0x2810, RDT = 0x2818, RDTR = 0x2820, TDBAL = 0x3800,
+                        TDLEN = 0x3808, TDH = 0x3810, TDT = 0x3818, TIDV = 0x3820, TADV = 0x382C, TARC = 0x3840,
+                        MPC = 0x4010, XONTXC = 0x404C, XOFFRXC = 0x4050, XOFFTXC = 0x4054, GPRC = 0x4074, BPRC = 0x4078,
                         GPTC = 0x4080, GORCL = 0x4088, RNBC = 0x40A0, RUC = 0x40A4, ROC = 0x40AC, TPR = 0x40D0,
                         TSCTC = 0x40F8, RXCSUM = 0x5000, RFCTL = 0x5008, MTA = 0x5200, RAL = 0x5400, RAH = 0x5404,
                         VFTA = 0x5600, MRQC = 0x5818, SWSM = 0x5B50, RETA = 0x5C00, RSSRK = 0x5C80;
@@ -766,6 +766,172 @@ TEST_F(Raw, BufferSizes) {
     arrive(ethernet(kMac, 1500));
     EXPECT_EQ(rd(off::RDH), c.buffers) << std::hex << c.rctl;
   }
+}
+// Packet split: descriptors of 32 bytes, which head and tail count twice; buffers of 128 bytes, 1 KiB, 1 KiB, 2 KiB, 8
+// KiB apart for each descriptor.
+class Split : public Raw {
+ protected:
+  static constexpr std::uint32_t kDtyp1 = 1 << 10, kRing = 8;
+  static std::size_t place(std::uint32_t i, std::size_t which) { return kRxBuffers + 8192 * i + 2048 * which; }
+  void start_split(std::uint32_t rctl = 0, std::uint32_t psrctl = 1 | 1 << 8 | 1 << 16 | 2 << 24,
+                   std::uint64_t missing = 0) {
+    set_ring(off::RDBAL, kRxRing, 2 * kRing);
+    for (std::uint32_t i = 0; i < kRing; ++i) {
+      for (std::size_t k = 0; k < 4; ++k) {
+        store<std::uint64_t>(kRxRing + 32 * i + 8 * k, (missing >> k & 1) != 0 ? ~0ull : bus(place(i, k)));
+      }
+    }
+    wr(off::RFCTL, kExten);
+    wr(off::PSRCTL, psrctl);
+    wr(off::RDT, 2 * (kRing - 1));
+    wr(off::RCTL, kEn | kBam | kSecrc | kDtyp1 | rctl);
+  }
+  struct Done {
+    std::uint32_t mrq, hash, status;
+    std::uint16_t length0, vlan, header, length1, length2, length3;
+    std::uint64_t reserved;
+  };
+  static_assert(sizeof(Done) == 32);
+  Done done(std::uint32_t i) { return load<Done>(kRxRing + 32 * i); }
+  /// What lies in a descriptor's buffers, one after the other.
+  Frame gathered(std::uint32_t i) {
+    const Done d = done(i);
+    Frame out;
+    const std::size_t lengths[] = {d.length0, d.length1, d.length2, d.length3};
+    for (std::size_t k = 0; k < 4; ++k) {
+      const std::byte* at = memory_.data() + place(i, k);
+      out.insert(out.end(), at, at + lengths[k]);
+    }
+    return out;
+  }
+};
+TEST_F(Split, HeaderApartFromPayload) {
+  start_split();
+  const Frame f = ipv4(1446);
+  arrive(f);
+  const Done d = done(0);
+  EXPECT_EQ(d.status & 0xF'0063, 0x2'0063u) << "DD, EOP, TCPCS, IPCS; IPv4 and what is behind it";
+  EXPECT_EQ(d.header, 0x8000u | 54);
+  EXPECT_EQ(d.length0, 54);
+  EXPECT_EQ(d.length1, 1024);
+  EXPECT_EQ(d.length2, 422);
+  EXPECT_EQ(d.length3, 0);
+  EXPECT_EQ(d.reserved, 0u);
+  EXPECT_EQ(gathered(0), f);
+  EXPECT_EQ(rd(off::RDH), 2u);
+  const Frame udp = ipv4(20, {.protocol = 17});
+  arrive(udp);
+  EXPECT_EQ(done(1).header, 0x8000u | 42);
+  EXPECT_EQ(gathered(1), udp);
+  for (std::uint32_t i = 2; i < 7; ++i) arrive(f);
+  EXPECT_EQ(rd(off::RDH), 14u);
+  give(kRxRing, 0, bus(place(0, 0)));  // the same buffers
+  store<std::uint64_t>(kRxRing + 8, bus(place(0, 1)));
+  store<std::uint64_t>(kRxRing + 16, bus(place(0, 2)));
+  store<std::uint64_t>(kRxRing + 24, bus(place(0, 3)));
+  wr(off::RDT, 2);
+  arrive(f);
+  arrive(udp);
+  EXPECT_EQ(gathered(7), f);
+  EXPECT_EQ(gathered(0), udp) << "the ring has wrapped";
+}
+TEST_F(Split, WholeWhenThereIsNoHeaderToSplit) {
+  start_split();
+  const Frame f = ethernet(kMac, 300);
+  arrive(f);
+  EXPECT_EQ(done(0).header, 0u);
+  EXPECT_EQ(done(0).length0, 128);
+  EXPECT_EQ(done(0).length1, 172);
+  EXPECT_EQ(gathered(0), f);
+  Frame fragment = ipv4(100);
+  fragment[20] = 0x20_b;  // more fragments
+  put_be(fragment, 24, 0, 2);
+  put_be(fragment, 24, ones_sum(fragment, 14, 34) ^ 0xFFFF, 2);
+  arrive(fragment);
+  EXPECT_EQ(done(1).header, 0x8000u | 34);
+  wr(off::RFCTL, kExten | 1 << 14);  // IPFRSP_DIS
+  arrive(fragment);
+  EXPECT_EQ(done(2).header, 0u);
+  EXPECT_EQ(gathered(2), fragment);
+  Frame odd = ipv4(100);
+  odd[46] = 0xF0_b;  // a TCP header of 60 bytes
+  arrive(odd);
+  EXPECT_EQ(done(3).header, 0x8000u | 94);
+  odd[46] = 0x10_b;  // shorter than it can be
+  arrive(odd);
+  EXPECT_EQ(done(4).header, 0u);
+  EXPECT_EQ(gathered(4), odd);
+}
+TEST_F(Split, ExtensionHeadersStayWhole) {
+  start_split();
+  Frame f = ethernet(kMac, 200, 0x86DD);
+  std::fill(f.begin() + 14, f.end(), 0_b);
+  f[14] = 0x60_b;
+  put_be(f, 18, 146, 2);
+  f[20] = 0_b;  // hop by hop
+  f[54] = 17_b;
+  arrive(f);
+  EXPECT_EQ(done(0).header, 0u);
+  EXPECT_EQ(gathered(0), f);
+}
+TEST_F(Split, TagIsStrippedFromTheHeader) {
+  wr(off::CTRL, rd(off::CTRL) | kVme);
+  start_split();
+  const Frame f = ipv4(600);
+  arrive(tagged(f, 0x2005));
+  EXPECT_EQ(done(0).header, 0x8000u | 54);
+  EXPECT_EQ(done(0).vlan, 0x2005);
+  EXPECT_EQ(gathered(0), f);
+}
+TEST_F(Split, JumboOverSeveralDescriptors) {
+  start_split(kLpe);
+  const Frame f = ipv4(6000);
+  arrive(f);
+  EXPECT_EQ(done(0).status & 3, 1u);
+  EXPECT_EQ(done(0).header, 0x8000u | 54);
+  EXPECT_EQ(done(1).status & 3, 3u);
+  EXPECT_EQ(done(1).length0, 0) << "the first buffer is for the header";
+  EXPECT_EQ(done(1).header, 0u);
+  EXPECT_EQ(done(1).length1, 1024);
+  Frame all = gathered(0);
+  const Frame rest = gathered(1);
+  all.insert(all.end(), rest.begin(), rest.end());
+  EXPECT_EQ(all, f);
+}
+TEST_F(Split, BuffersThatAreMissing) {
+  start_split(kLpe, 1 | 1 << 8 | 1 << 16 | 2 << 24, 0b1100);
+  const Frame f = ipv4(1500);
+  arrive(f);
+  EXPECT_EQ(done(0).length1, 1024);
+  EXPECT_EQ(done(0).length2 + done(0).length3, 0);
+  EXPECT_EQ(done(1).length1, 476);
+  EXPECT_EQ(rd(off::RDH), 4u);
+  EXPECT_NO_FAULTS(log_);
+  wr(off::PSRCTL, 1);
+  arrive(f);
+  expect_fault(FaultKind::kDescriptor, "RX queue 0, descriptor 3", "no room");
+}
+TEST_F(Split, FirstDataBufferHoldsDd) {
+  start_split(0, 1 | 1 << 8, 0b1110);
+  arrive(ipv4(10));
+  const auto faults = log_.faults();
+  ASSERT_FALSE(faults.empty());
+  EXPECT_NE(faults[0].rule.find("DD is set"), std::string::npos);
+  log_.clear();
+}
+TEST_F(Split, DescriptorThresholdCountsWholeOnes) {
+  start_split(1u << 8);  // a quarter of 8
+  for (int i = 0; i < 4; ++i) arrive(ethernet(kMac, 60));
+  EXPECT_EQ(rd(off::ICR) & 0x10, 0u);
+  arrive(ethernet(kMac, 60));
+  EXPECT_EQ(rd(off::ICR) & 0x10, 0x10u);
+}
+TEST_F(Split, HalfADescriptor) {
+  start_split();
+  wr(off::RDT, 3);
+  expect_fault(FaultKind::kRing, "RDT[0]", "halves");
+  arrive(ethernet(kMac, 60));
+  EXPECT_EQ(done(0).status & 1, 0u);
 }
 TEST_F(Raw, FrameContinuesWhenMoreBuffersCome) {
   start_rx(kLpe, kExten, 2);
@@ -1287,8 +1453,10 @@ TEST_F(Raw, FaultsOfRegisterAccess) {
   expect_fault(FaultKind::kReservedBit, "RCTL", "BSIZE 0 with BSEX");
   wr(off::RCTL, 1u << 6);
   expect_fault(FaultKind::kReservedBit, "RCTL", "LBM");
+  wr(off::RCTL, 2u << 10);
+  expect_fault(FaultKind::kReservedBit, "RCTL", "DTYP is 0 or 1");
   wr(off::RCTL, 1u << 10);
-  expect_fault(FaultKind::kReservedBit, "RCTL", "DTYP");
+  expect_fault(FaultKind::kSequence, "RCTL", "DTYP 1 needs RFCTL.EXTEN");
   wr(off::MDIC, 0x08220000);
   wr(off::MDIC, 0x08220000);
   expect_fault(FaultKind::kSequence, "MDIC", "before READY");
@@ -1497,6 +1665,16 @@ TEST_F(Linux, CompletionsStayInDescriptorsGivenAgain) {
   store<std::uint64_t>(kRxRing + 16 + 8, 1);
   arrive(ethernet(kMac, 60));
   expect_fault(FaultKind::kDescriptor, "RX queue 0, descriptor 1", "DD is set");
+}
+TEST_F(Linux, TransmitDescriptorsAreGivenAgain) {
+  start_tx();
+  const Frame f = ethernet(kOther, 60);
+  for (std::size_t i = 0; i < 2 * kDescriptors; ++i) {
+    const bool again = i >= kDescriptors;
+    describe_tx(tx_bytes(f), kEop | kIfcs | kRs | len(f), again ? 1 : 0);
+    go();
+  }
+  EXPECT_EQ(wire_.sent.size(), 2 * kDescriptors);
 }
 TEST_F(Linux, ReceiveRingIsSetUpWithTheReceiverOn) {
   wr(off::RFCTL, kExten);

@@ -15,7 +15,8 @@ struct RxWriteBack {
   static constexpr std::uint32_t kDd = bit(0), kEop = bit(1), kIxsm = bit(2), kVp = bit(3), kUdpcs = bit(4),
                                  kTcpcs = bit(5), kIpcs = bit(6), kPif = bit(7), kIpidv = bit(9), kTcpe = bit(29),
                                  kIpe = bit(30);
-  using Type = Field<RxWriteBack, 19, 16>;  ///< what the frame is
+  using Type = Field<RxWriteBack, 19, 16>;          ///< what the frame is
+  static constexpr std::uint64_t kHdrsp = bit(15);  ///< packet split, of the header status: the header lies apart
 };
 enum class PacketType : std::uint32_t { kL2 = 0, kIpv4 = 1, kIpv4L4 = 2, kIpv6 = 5, kIpv6L4 = 6 };
 enum class RssType : std::uint32_t { kNone = 0, kTcpIpv4 = 1, kIpv4 = 2, kTcpIpv6 = 3, kIpv6Ex = 4, kIpv6 = 5 };

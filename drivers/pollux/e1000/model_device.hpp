@@ -61,7 +61,7 @@ inline std::uint32_t frame_check_sequence(std::span<const std::byte> bytes) noex
 }  // namespace model
 
 /// Threads, faults, ways of running: see sim::NicModel.
-/// Not modelled: packet split (RCTL.DTYP 1 is a fault), the MSI-X table and its masks (whoever serves the vectors has
+/// Not modelled: the MSI-X table and its masks (whoever serves the vectors has
 /// them), the I/O and flash BARs, EECD bit-bang, speeds other than 1000 full duplex, ACK interrupts, time stamps,
 /// wake-up, write-back thresholds above 1, what the PHY's pages other than 0 do (those that Linux writes are there).
 class Model82574 : private model::QuirkedTable, public sim::NicModel {
@@ -120,12 +120,19 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   /// A frame in the receive packet buffer, as it will lie in memory, and what its last descriptor will say.
   struct Stored {
     std::vector<std::byte> bytes;
-    std::size_t done = 0;  ///< delivered so far [bytes]
+    std::size_t done = 0;    ///< delivered so far [bytes]
+    std::size_t header = 0;  ///< of it that packet split puts into a buffer of its own [bytes]; 0: nothing
     std::uint32_t queue = 0;
     std::uint32_t status = 0;  ///< RxWriteBack
     std::uint32_t mrq = 0;     ///< RSS type and queue
     std::uint32_t hash = 0;    ///< RSS hash, or IP identification and packet checksum
     std::uint16_t checksum = 0, vlan = 0;
+  };
+
+  /// A receive descriptor's buffers, one unless packet split is on; and what of a frame goes into each.
+  struct Buffers {
+    std::array<std::uint64_t, 4> address{};
+    std::array<std::size_t, 4> room{}, filled{};  ///< [bytes]
   };
 
   /// Causes that an interrupt delay timer holds back.
@@ -233,6 +240,14 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   void look_at_tail(Ring& ring) noexcept;
   [[nodiscard]] bool has_descriptor(Ring& ring) noexcept;
   [[nodiscard]] std::uint32_t ring_size(Ring& ring) noexcept { return peek(ring.length) / kDescriptorBytes; }
+  [[nodiscard]] bool splits() noexcept { return value<Rctl>()[Rctl::dtyp] == 1 && value<Rfctl>()[Rfctl::exten]; }
+  /// How far a descriptor takes head and tail: they count 16 bytes even where it has 32. [linux e1000e,
+  /// e1000_alloc_rx_buffers_ps]
+  [[nodiscard]] std::uint32_t stride(const Ring& ring) noexcept {
+    const bool receives = &ring == &rx_[0] || &ring == &rx_[1];
+    return receives && splits() ? 2 : 1;
+  }
+  [[nodiscard]] std::uint32_t descriptor_bytes(const Ring& ring) noexcept { return stride(ring) * kDescriptorBytes; }
   [[nodiscard]] std::uint64_t head_address(Ring& ring) noexcept;
   [[nodiscard]] bool awaits_descriptor(Ring& ring) noexcept;
   [[nodiscard]] const std::byte* head_descriptor(Ring& ring, const char* what) noexcept;
@@ -263,6 +278,7 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   [[nodiscard]] bool accepted_size(ConstBytes frame) noexcept;
   [[nodiscard]] Stored describe(ConstBytes frame) noexcept;
   [[nodiscard]] std::uint32_t verdict(ConstBytes frame, const sim::ParsedFrame& p) noexcept;
+  [[nodiscard]] std::size_t header_bytes(ConstBytes frame, const sim::ParsedFrame& p) noexcept;
   void distribute(ConstBytes frame, const sim::ParsedFrame& p, Stored& out) noexcept;
 
   // Receive: packet buffer, descriptors, completions (model_deliver).
@@ -270,8 +286,11 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   void look_at_rx_tail(Ring& ring) noexcept;
   bool deliver(Ring& ring, Stored& frame) noexcept;
   [[nodiscard]] std::size_t buffer_bytes() noexcept;
+  [[nodiscard]] Buffers posted_buffers(const std::byte* posted) noexcept;
+  bool fill(Ring& ring, Stored& frame, Buffers& buffers) noexcept;
   void check_posted(const Ring& ring, const std::byte* at) noexcept;
   void write_back(std::uint64_t at, const Stored& frame, std::uint32_t n, bool last) noexcept;
+  void write_back_split(std::uint64_t at, const Stored& frame, const Buffers& buffers, bool last) noexcept;
   void warn_of_shortage(Ring& ring) noexcept;
   void announce(const Stored& frame) noexcept;
 

@@ -90,7 +90,10 @@ inline void Model82574::on_queue_write(std::uint32_t at, std::uint32_t old, std:
     const auto rctl = value<Rctl>();
     if (rctl[Rctl::bsex] && rctl[Rctl::bsize] == 0) fault(Kind::kReservedBit, at, "BSIZE 0 with BSEX is reserved", v);
     if (rctl[Rctl::lbm] == 1 || rctl[Rctl::lbm] == 2) fault(Kind::kReservedBit, at, "LBM is 0 or 3", v);
-    if (rctl[Rctl::dtyp] != 0) fault(Kind::kReservedBit, at, "DTYP other than 0 is not modelled", v);
+    if (rctl[Rctl::dtyp] > 1) fault(Kind::kReservedBit, at, "DTYP is 0 or 1", v);
+    if (rctl[Rctl::dtyp] == 1 && !value<Rfctl>()[Rfctl::exten]) {
+      fault(Kind::kSequence, at, "DTYP 1 needs RFCTL.EXTEN", v);
+    }
     if (rctl[Rctl::en] && !reg::Value<Rctl>{old}[Rctl::en]) wake(rx_);
     (void)work();
   }
@@ -109,7 +112,7 @@ inline void Model82574::descriptor_fault(const Ring& ring, std::uint32_t index, 
                                          std::uint64_t v) noexcept {
   faults().report({.kind = Kind::kDescriptor,
                    .device = registers().device(),
-                   .where = text::cat(ring.name, ", descriptor ", index),
+                   .where = text::cat(ring.name, ", descriptor ", index / stride(ring)),
                    .rule = std::move(rule),
                    .section = "82574 descriptor formats",
                    .value = v});

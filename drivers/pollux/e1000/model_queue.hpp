@@ -53,19 +53,24 @@ inline void Model82574::look_at_tail(Ring& ring) noexcept {
     return;
   }
   const std::uint32_t length = peek(ring.length);
-  const std::uint32_t count = length / kDescriptorBytes;
-  if (count == 0 || count > kMostDescriptors) {
+  const std::uint32_t count = ring_size(ring), step = stride(ring);
+  if (count == 0 || count > kMostDescriptors * step) {
     fault(Kind::kRing, ring.length, text::cat("a ring in use has 8 to ", kMostDescriptors, " descriptors"), length);
     ring.broken = true;
   } else if (tail >= count || peek(ring.head) >= count) {
     fault(Kind::kRing, tail >= count ? ring.tail : ring.head, text::cat("the ring has ", count, " descriptors"), tail);
     ring.broken = peek(ring.head) >= count;
+  } else if (tail % step != 0 || peek(ring.head) % step != 0) {
+    fault(Kind::kRing, ring.tail, "with packet split head and tail count halves of descriptors", tail);
+    ring.broken = true;
   } else {
     ring.end = tail;
   }
 }
 inline bool Model82574::has_descriptor(Ring& ring) noexcept {
-  return !ring.broken && peek(ring.head) != ring.end && ring.end < ring_size(ring) && peek(ring.head) < ring_size(ring);
+  const std::uint32_t size = ring_size(ring), head = peek(ring.head);
+  if (ring.broken || head == ring.end || ring.end >= size || head >= size) return false;
+  return (ring.end > head ? ring.end : ring.end + size) - head >= stride(ring);
 }
 
 inline std::uint64_t Model82574::head_address(Ring& ring) noexcept {
@@ -76,16 +81,17 @@ inline std::uint64_t Model82574::head_address(Ring& ring) noexcept {
 inline bool Model82574::awaits_descriptor(Ring& ring) noexcept {
   const std::uint32_t head = peek(ring.head), end = ring.end > head ? ring.end : ring_size(ring);
   constexpr std::uint32_t kAhead = 32;
-  return awaits(head_address(ring), kDescriptorBytes, std::min(end - head, kAhead) * std::size_t{kDescriptorBytes});
+  return awaits(head_address(ring), descriptor_bytes(ring),
+                std::min(end - head, kAhead) * std::size_t{kDescriptorBytes});
 }
 /// The descriptor at the head, or nullptr: the ring is broken then.
 inline const std::byte* Model82574::head_descriptor(Ring& ring, const char* what) noexcept {
-  const std::byte* at = fetch(head_address(ring), kDescriptorBytes, what);
+  const std::byte* at = fetch(head_address(ring), descriptor_bytes(ring), what);
   if (at == nullptr) ring.broken = true;
   return at;
 }
 inline void Model82574::advance_head(Ring& ring) noexcept {
-  const std::uint32_t next = peek(ring.head) + 1;
+  const std::uint32_t next = peek(ring.head) + stride(ring);
   poke(ring.head, next >= ring_size(ring) ? 0 : next);
 }
 

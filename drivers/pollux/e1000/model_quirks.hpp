@@ -32,6 +32,8 @@ enum class Quirk : std::uint32_t {
                                         ///< and 8 to interrupt as the others do [ethtool.c, e1000_intr_test]
   kLinuxTestsRegisters = 1 << 12,  ///< STATUS, bits that do not exist, and low bits of rings' bases and lengths are
                                    ///< written, and ignored [ethtool.c, e1000_reg_test]
+  kLinuxTxDoneLeft = 1 << 13,      ///< transmit descriptors are given again with DD in them [ethtool.c,
+                                   ///< e1000_run_loopback_test]
 };
 constexpr Quirk operator|(Quirk a, Quirk b) noexcept {
   return static_cast<Quirk>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
@@ -40,7 +42,7 @@ constexpr Quirk operator|(Quirk a, Quirk b) noexcept {
 /// All that Linux's e1000e needs.
 inline constexpr Quirk kLinuxQuirks = Quirk::kLinuxWritesReservedIam | Quirk::kLinuxRxWriteBackLeft |
                                       Quirk::kLinuxRingWhileReceiving | Quirk::kLinuxTestsReservedCauses |
-                                      Quirk::kLinuxTestsRegisters;
+                                      Quirk::kLinuxTestsRegisters | Quirk::kLinuxTxDoneLeft;
 
 namespace model {
 

@@ -48,6 +48,17 @@ struct Eemngctl : Register<Eemngctl, Access::kReadOnly, Run{.offset = 0x01010}> 
 };
 struct Pbs : Register<Pbs, Access::kReadWrite, Run{.offset = 0x01008}> {};
 struct Fla : Register<Fla, Access::kReadWrite, Run{.offset = 0x0001C}> {};
+/// PSRCTL - sizes of the four buffers of a packet split descriptor [82574]
+struct Psrctl : Register<Psrctl, Access::kReadWrite, Run{.offset = 0x02170}> {
+  static constexpr Field<Psrctl, 6, 0> bsize0{};    ///< the header's [128 bytes]
+  static constexpr Field<Psrctl, 13, 8> bsize1{};   ///< [KiB]
+  static constexpr Field<Psrctl, 21, 16> bsize2{};  ///< [KiB]
+  static constexpr Field<Psrctl, 29, 24> bsize3{};  ///< [KiB]
+};
+/// RFCTL, what packet split leaves whole [82574]
+struct RfctlMore {
+  static constexpr Field<Rfctl, 14, 14, bool> ipfrsp_dis{};  ///< fragments
+};
 struct Rsrpd : Register<Rsrpd, Access::kReadWrite, Run{.offset = 0x02C00}> {
   static constexpr Field<Rsrpd, 11, 0> size{};  ///< frames up to this size raise SRPD [bytes]; 0: none
 };

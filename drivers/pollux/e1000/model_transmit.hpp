@@ -127,8 +127,9 @@ inline bool Model82574::append_buffer(unsigned q, const TxDescriptorWords& words
   const TxCmd::Word command{words.command};
   const bool extended = command[TxCmd::dext];
   const std::uint32_t n = extended ? command[TxCmd::length] : command[TxCmd::legacy_length];
-  const std::uint32_t reserved =
+  std::uint32_t reserved =
       (command.bits & TxCmd::kReserved) | (words.status & (extended ? TxSta::kDataReserved : TxSta::kLegacyReserved));
+  if (quirk(Quirk::kLinuxTxDoneLeft)) reserved &= ~decltype(TxSta::dd)::kMask;
   if (reserved != 0) complain(q, "reserved bits are set", reserved);
   if (packet.begun && packet.extended != extended) complain(q, "formats are mixed in one packet", command.bits);
   if (!packet.begun || quirk(Quirk::kQemuPoptsOfLast)) packet.options = {words.status};
