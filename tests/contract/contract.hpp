@@ -581,6 +581,14 @@ TYPED_TEST_P(PortContract, DeferredBurstsWaitForOneCommit) {
   this->expect_idle();
 }
 
+/// What an end's card and driver count as not received.
+template <class End>
+std::string losses(End& end) {
+  const PortStats s = end.port().stats();
+  return "; missed " + std::to_string(s.rx_missed) + ", in error " + std::to_string(s.rx_errors) + ", rejected " +
+         std::to_string(s.rx_rejected);
+}
+
 TYPED_TEST_P(PortContract, ManyFramesByteByByte) {
   const char* asked = std::getenv("POLLUX_CONTRACT_FRAMES");
   const std::uint64_t frames = asked != nullptr ? std::strtoull(asked, nullptr, 10) : 200'000;
@@ -605,7 +613,7 @@ TYPED_TEST_P(PortContract, ManyFramesByteByByte) {
       rig.await([&] { return there.receive(64) + back.receive(64) != 0; });
     }
     ASSERT_NE(there.received + back.received, before) << "traffic stands still after " << before << " frames";
-    ASSERT_EQ(there.wrong + back.wrong, 0u) << "after " << before << " frames";
+    ASSERT_EQ(there.wrong + back.wrong, 0u) << "after " << before << " frames" << losses(rig.left) << losses(rig.right);
   }
   for (int i = 0; i < 4; ++i) {
     there.send(a);

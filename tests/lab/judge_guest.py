@@ -225,3 +225,10 @@ def bind(end, driver):
     pathlib.Path("/sys/bus/pci/drivers_probe").write_text(end.bdf)
     if (end.device / "driver").resolve().name != driver:
         raise AssertionError(f"{end.bdf} is not bound to {driver}")
+
+
+def release(end):
+    """Takes a card from its driver, and from all others."""
+    (end.device / "driver_override").write_text("none\n")
+    if (end.device / "driver").exists():
+        (end.device / "driver" / "unbind").write_text(end.bdf)

@@ -60,6 +60,10 @@ class VfioUserServer {
   [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
   /// Takes in what clients sent and lets the device work. Returns whether anything moved.
   bool step();
+  /// step() in two halves, for those who do something between: what the client has sent; what the device then does.
+  /// take() returns whether it has taken all there was; move() whether the device did something.
+  bool take();
+  bool move();
 
   [[nodiscard]] bool connected() const noexcept { return bool{channel_}; }
   [[nodiscard]] const std::string& path() const noexcept { return listener_.path(); }
@@ -77,7 +81,7 @@ class VfioUserServer {
   void watch(int fd, std::uint32_t events, bool known);
   void accept_client();
   void drop_client(std::string why);
-  void take_messages();
+  bool take_messages();
   void watch_client();
 
   void handle(vfio_user::Message& message);
@@ -178,11 +182,16 @@ inline void VfioUserServer::drop_client(std::string why) {
 
 inline bool VfioUserServer::step() {
   const std::uint64_t before = counts_.messages;
+  take();
+  return move() || counts_.messages != before;
+}
+inline bool VfioUserServer::take() {
   if (!channel_) accept_client();
-  if (channel_) {
-    take_unmask_event();
-    take_messages();
-  }
+  if (!channel_) return true;
+  take_unmask_event();
+  return take_messages();
+}
+inline bool VfioUserServer::move() {
   const bool moved = device_->step();
   if (channel_) {
     hold_interrupts();
@@ -195,26 +204,29 @@ inline bool VfioUserServer::step() {
     }
   }
   if (channel_) watch_client();
-  return moved || counts_.messages != before;
+  return moved;
 }
 
-inline void VfioUserServer::take_messages() {
+inline bool VfioUserServer::take_messages() {
   using Event = vfio_user::Channel::Event;
   for (unsigned n = 0; n < kMessagesPerStep && channel_.waiting() < kMostUnsent; ++n) {
     switch (channel_.receive(message_)) {
       case Event::kNothing:
-        return;
+        return true;
       case Event::kClosed:
-        return drop_client({});
+        drop_client({});
+        return true;
       case Event::kBroken:
-        return drop_client("it sent what is no message of vfio-user, or one that is too long");
+        drop_client("it sent what is no message of vfio-user, or one that is too long");
+        return true;
       case Event::kMessage:
         ++counts_.messages;
         handle(message_);
         message_.fds.clear();
-        if (!channel_) return;
+        if (!channel_) return true;
     }
   }
+  return false;
 }
 inline void VfioUserServer::watch_client() {
   const std::uint32_t wanted = (channel_.waiting() < kMostUnsent ? std::uint32_t{EPOLLIN} : 0u) |
