@@ -15,7 +15,7 @@ import unittest
 from judge_guest import (ENDS, ETHERTYPE, FAR, FULL, NEAR, NIC, adopt_both, frame, kernel_complaints, link_up, make_namespaces,
                          ping, run, transfer, wait_for)
 
-TCP_BYTES = (1 << 30) if FULL else (32 << 20)
+TCP_BYTES = (1 << 30) if FULL else (16 << 20)
 LOOPS = 100 if FULL else 3
 
 

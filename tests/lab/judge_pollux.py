@@ -26,9 +26,11 @@ def run(*command):
 
 class Driver(unittest.TestCase):
     def test_1_contract_of_ports(self):
-        """All but the cable, which nobody in the guest can pull."""
+        """All but the cable, which nobody in the guest can pull, and in the short form the hundred restarts."""
         ways = {"vfio": ("polling", "intx", "msi", "msix") if FULL else ("polling", "msix"), "sysfs": ("polling",)}[BACKEND]
-        done = run(BUILD / "tests" / CONTRACT, "--gtest_filter=" + ":".join(f"*/{way}.*" for way in ways) + "-*LinkGoesDown*")
+        os.environ.setdefault("POLLUX_CONTRACT_FRAMES", "200000" if FULL else "20000")
+        left_out = "-*LinkGoesDown*" if FULL else "-*LinkGoesDown*:*StopsAndStartsAHundredTimes*"
+        done = run(BUILD / "tests" / CONTRACT, "--gtest_filter=" + ":".join(f"*/{way}.*" for way in ways) + left_out)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertRegex(done.stdout, r"\[  PASSED  \] [1-9][0-9]* tests")
         print(re.search(r"\[==========\] (.* ran)", done.stdout)[1], file=sys.stderr)

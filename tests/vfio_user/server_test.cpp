@@ -270,6 +270,20 @@ TEST_F(Server, AnswersWritesUnlessToldNotTo) {
   EXPECT_TRUE(client.alive());
 }
 
+TEST_F(Server, SaysWhetherItHasTakenAllThatWasSent) {
+  RawClient client = ready();
+  sim::VfioUserServer& server = served->server;
+  while (!server.take()) {}
+  const std::uint64_t before = server.counts().messages;
+  for (std::uint32_t i = 1; i <= 100; ++i) client.write(0, Copier::kLen, i, 4);
+  EXPECT_FALSE(server.take()) << "some wait still";
+  EXPECT_LT(server.counts().messages, before + 100);
+  while (!server.take()) {}
+  EXPECT_EQ(server.counts().messages, before + 100);
+  EXPECT_FALSE(server.move()) << "the device had nothing to do";
+  EXPECT_EQ(client.read(0, Copier::kLen, 4), 100u);
+}
+
 TEST_F(Server, DoesSeveralWritesOfOneMessageInOrder) {
   RawClient client = ready();
   const auto entry = [](std::uint64_t offset, std::uint32_t value) {
