@@ -28,7 +28,7 @@ enum class Quirk : std::uint8_t {
   kRxWriteBackLeft,     ///< receive descriptors given again with what was reported in them, DD too [linux]
   kEitrLowBits,         ///< EITR bits 2:1, in 1950 for the vector of the other causes [linux]
   kFcrthBelowZero,      ///< FCRTH of a buffer without memory: RXPBSIZE - 24 KB, all high bits set [linux, dpdk]
-  kReceiveAsReset       ///< RXEN set with RDRXCTL as after reset [linux ethtool -t: ixgbe_setup_desc_rings, 6.12, 7.3]
+  kReceiveAsReset       ///< RXEN set with RDRXCTL as after reset [linux ethtool -t: ixgbe_setup_desc_rings, 6.12]
 };
 /// A set of quirks.
 class Quirks {
