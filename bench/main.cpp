@@ -17,9 +17,36 @@
 #include "report.hpp"
 #include "results.hpp"
 #include "threads.hpp"
+#if defined(POLLUX_BENCH_WITH_DPDK)
+#include "dpdk_pci_port.hpp"
+#endif
 
 namespace bench {
 namespace {
+
+/// What a spec means to the bench: a port of Pollux's, or, in the program that is built with DPDK, one of DPDK's.
+bool is_dpdk([[maybe_unused]] std::string_view spec) {
+#if defined(POLLUX_BENCH_WITH_DPDK)
+  return DpdkPciPort::is_meant(spec);
+#else
+  return false;
+#endif
+}
+void check_spec(std::string_view spec) {
+  if (!is_dpdk(spec)) (void)pollux::PortSpec::parse(spec);
+}
+/// As pollux::visit_port.
+template <class Use>
+void visit(const std::string& spec, const pollux::OpenOptions& options, Use&& use) {
+#if defined(POLLUX_BENCH_WITH_DPDK)
+  if (is_dpdk(spec)) {
+    DpdkPciPort& port = DpdkPciPort::get(spec);
+    use(port, port.notes());
+    return;
+  }
+#endif
+  pollux::visit_port(spec, options, std::forward<Use>(use));
+}
 
 struct Options {
   std::vector<std::string> ports, peers;
@@ -27,6 +54,7 @@ struct Options {
   std::uint64_t count = 100'000;  ///< cycles
   std::uint64_t frames = 0;       ///< of every other case; 0: a tenth of count
   double period_us = 250;
+  double patience_s = 5;
   std::uint32_t cyclic_bytes = 1200;
   std::vector<std::uint32_t> sizes{64, 512, 1518};
   std::vector<std::uint32_t> bursts{1, 32};
@@ -53,22 +81,22 @@ class Comparison {
     port_spec_ = port_spec;
     peer_spec_ = peer_spec;
     repetition_ = repetition;
-    const pollux::PortKind kind = pollux::PortSpec::parse(port_spec).kind;
+    const auto kind = is_dpdk(port_spec) ? pollux::PortKind::kPci : pollux::PortSpec::parse(port_spec).kind;
     proving_ = options_.prove && !pollux::is_kernel_port(kind);
     // Two models are joined by a cable; one alone is plugged into itself.
     cable_.reset();
     if (kind == pollux::PortKind::kSim && !peer_spec.empty()) cable_ = std::make_unique<pollux::sim::Cable>();
-    pollux::visit_port(port_spec, open_options(cable_ ? &cable_->a() : nullptr),
-                       [&](auto& port, const std::string& notes) {
-                         PortFacts& facts = results_.facts(port_spec);
-                         facts.name = port.name();
-                         facts.peer = peer_spec;
-                         facts.notes = notes;
-                         facts.proven_without_syscalls = proving_;
-                         own_mac_ = port.mac();
-                         for (const std::string& name : options_.cases) run_case(port, name);
-                         if (!capture_.empty()) replay(port);
-                       });
+    visit(port_spec, open_options(cable_ ? &cable_->a() : nullptr), [&](auto& port, const std::string& notes) {
+      PortFacts& facts = results_.facts(port_spec);
+      facts.name = port.name();
+      facts.peer = peer_spec;
+      facts.notes = notes;
+      facts.proven_without_syscalls = proving_;
+      own_mac_ = port.mac();
+      wait_for_link(port);
+      for (const std::string& name : options_.cases) run_case(port, name);
+      if (!capture_.empty()) replay(port);
+    });
   }
 
  private:
@@ -93,6 +121,9 @@ class Comparison {
 
   template <class P>
   void throughput(P& port, const Key& key, std::uint64_t frames) {
+    if constexpr (requires { port.smallest_receive(); }) {
+      if (key.case_name != "send" && key.burst < port.smallest_receive()) return;  // it would receive nothing
+    }
     const std::uint64_t n = per_repetition(frames);
     if (key.case_name == "send") {
       measure(port, key, PeerRole::kSwallow, n, [](auto&... a) { send(a...); });
@@ -163,7 +194,7 @@ class Comparison {
                     .count = count,
                     .burst = key.burst,
                     .period = static_cast<std::uint64_t>(std::llround(options_.period_us * tsc_hz_ / 1e6)),
-                    .patience = static_cast<std::uint64_t>(tsc_hz_ * 5)};
+                    .patience = static_cast<std::uint64_t>(tsc_hz_ * options_.patience_s)};
     const std::uint64_t calls = run_measured({options_.cpu, options_.fifo}, watch, &counter_,
                                              [&]() noexcept { loop(port, plan, shared, out); });
     PortFacts& facts = results_.facts(port_spec_);
@@ -182,6 +213,13 @@ class Comparison {
     return out;
   }
 
+  /// Opening may take the link away for a while (a driver that is given an XDP program starts anew).
+  template <class P>
+  void wait_for_link(P& port) const {
+    const pollux::SteadyClock clock;
+    for (const auto end = clock.now() + patience(); !port.link().up && clock.now() < end;) let_device_work(port);
+  }
+
   /// Frames of an earlier pass, or what the kernel said when the interface came up.
   template <class P>
   static void discard_leftovers(P& port) {
@@ -196,6 +234,7 @@ class Comparison {
   [[nodiscard]] std::uint64_t per_repetition(std::uint64_t n) const {
     return std::max<std::uint64_t>(n / options_.repeat, 1);
   }
+  [[nodiscard]] pollux::Nanos patience() const { return pollux::Nanos{std::llround(options_.patience_s * 1e9)}; }
   static std::vector<std::uint16_t> lengths(std::uint32_t frame_bytes) {
     constexpr std::uint32_t kFcs = 4;
     if (frame_bytes != Key::kMixed) return {static_cast<std::uint16_t>(frame_bytes - kFcs)};
@@ -204,7 +243,7 @@ class Comparison {
     return out;
   }
   [[nodiscard]] pollux::OpenOptions open_options(pollux::sim::WireEnd* wire) const {
-    return {.promiscuous = true, .restore_vlan = !options_.pcap.empty(), .sim_wire = wire};
+    return {.promiscuous = true, .restore_vlan = !options_.pcap.empty(), .link_deadline = patience(), .sim_wire = wire};
   }
 
   const Options& options_;
@@ -297,7 +336,7 @@ int run(const Options& options) {
     write_files(read_json(options.from), additions, options);
     return 0;
   }
-  for (const std::string& spec : options.ports) (void)pollux::PortSpec::parse(spec);
+  for (const std::string& spec : options.ports) check_spec(spec);
   for (const std::string& spec : options.peers) {
     if (!spec.empty()) (void)pollux::PortSpec::parse(spec);
   }
@@ -376,6 +415,9 @@ void add_method_options(CLI::App& app, Options& o) {
                "run the measured loops of NIC ports in a thread that the kernel kills "
                "at any system call");
   app.add_flag("!--no-syscall-count", o.count_syscalls, "skip the counting passes");
+  app.add_option("--patience", o.patience_s, "without a link or any frame for so long, the rest is lost [s]")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0));
   app.add_option("--cpu", o.cpu, "pin the measured thread");
   app.add_option("--peer-cpu", o.peer_cpu, "pin the peer thread");
   app.add_option("--fifo", o.fifo, "SCHED_FIFO priority of the measured thread")->check(CLI::Range(0, 99));
