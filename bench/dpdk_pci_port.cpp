@@ -6,13 +6,17 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_log.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <rte_memzone.h>
 #include <rte_version.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <pollux/core/error.hpp>
 #include <vector>
 
@@ -35,6 +39,44 @@ constexpr std::uint16_t kFrameRoom = 2048;
 void check(int result, const char* what) {
   if (result != 0) fail("call", what, -result);
 }
+
+}  // namespace
+
+namespace {
+
+/// What the driver says while this lives, instead of on stderr; of this driver's burst modes ethdev knows nothing.
+class DriverLog {
+ public:
+  DriverLog() : file_(::open_memstream(&text_, &bytes_)) {
+    ::rte_openlog_stream(file_);
+    ::rte_log_set_level_pattern("pmd.net.ixgbe*", RTE_LOG_DEBUG);
+  }
+  DriverLog(const DriverLog&) = delete;
+  DriverLog& operator=(const DriverLog&) = delete;
+  ~DriverLog() {
+    ::rte_log_set_level_pattern("pmd.net.ixgbe*", RTE_LOG_NOTICE);
+    ::rte_openlog_stream(nullptr);
+    std::fclose(file_);
+    if (std::uncaught_exceptions() > 0) std::fprintf(stderr, "%s", text_);
+    std::free(text_);
+  }
+  /// Of what it says about its paths, what it has said.
+  [[nodiscard]] std::string paths() const {
+    std::fflush(file_);
+    const std::string_view all(text_, bytes_);
+    std::string out;
+    for (const char* path : {"Vector rx enabled", "Rx Burst Bulk Alloc function will be used", "Vector tx enabled",
+                             "Using simple tx code path", "Using full-featured tx code path"}) {
+      if (all.find(path) != all.npos) out += (out.empty() ? "" : "; ") + std::string(path);
+    }
+    return out;
+  }
+
+ private:
+  char* text_ = nullptr;
+  std::size_t bytes_ = 0;
+  std::FILE* file_;
+};
 
 }  // namespace
 
@@ -78,6 +120,7 @@ struct DpdkPciPort::Memory {
   std::byte* first = nullptr;
   std::uint32_t stride = 0;  ///< from mbuf to mbuf [bytes]
   std::unique_ptr<Store> store;
+  std::string paths;  ///< what the driver said about those that it took
 };
 
 DpdkPciPort::Memory::Memory(const char* name) {
@@ -154,6 +197,7 @@ DpdkPciPort::DpdkPciPort(const std::string& address) : address_(address) {
 
 void DpdkPciPort::start() {
   constexpr auto kAnySocket = static_cast<unsigned>(SOCKET_ID_ANY);
+  const DriverLog log;
   const rte_eth_conf conf{};
   check(::rte_eth_dev_configure(id_, 1, 1, &conf), "rte_eth_dev_configure");
   open_ = true;
@@ -162,9 +206,8 @@ void DpdkPciPort::start() {
   check(::rte_eth_tx_queue_setup(id_, 0, kDescriptors, kAnySocket, nullptr), "rte_eth_tx_queue_setup");
   check(::rte_eth_dev_start(id_), "rte_eth_dev_start");
   check(::rte_eth_promiscuous_enable(id_), "rte_eth_promiscuous_enable");
-  rte_eth_burst_mode mode{};
-  check(::rte_eth_rx_burst_mode_get(id_, 0, &mode), "rte_eth_rx_burst_mode_get");
-  if (std::strstr(mode.info, "Vector") != nullptr) smallest_receive_ = 4;
+  memory_->paths = log.paths();
+  if (memory_->paths.find("Vector rx") != std::string::npos) smallest_receive_ = 4;
 }
 
 DpdkPciPort::~DpdkPciPort() {
@@ -225,11 +268,8 @@ std::string DpdkPciPort::name() const {
 }
 
 std::string DpdkPciPort::notes() const {
-  rte_eth_burst_mode rx{}, tx{};
-  check(::rte_eth_rx_burst_mode_get(id_, 0, &rx), "rte_eth_rx_burst_mode_get");
-  check(::rte_eth_tx_burst_mode_get(id_, 0, &tx), "rte_eth_tx_burst_mode_get");
-  return fmt::format("{}; receive: {}, send: {}; {} descriptors, {} mbufs, its mempool a stack of the bench's",
-                     ::rte_version(), rx.info, tx.info, kDescriptors, memory_->store->count());
+  return fmt::format("{}; its log says: {}; {} descriptors, {} mbufs, its mempool a stack of the bench's",
+                     ::rte_version(), memory_->paths, kDescriptors, memory_->store->count());
 }
 
 pollux::BufferStore& DpdkPciPort::pool() const noexcept { return *memory_->store; }

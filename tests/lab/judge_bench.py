@@ -105,6 +105,7 @@ def main():
     out = merged(runs)
     out["machine"].update(facts)
     out["method"][:0] = [f"{what}: {value}" for what, value in facts.items()]
+    out["method"].append("one boot; the kernel's ports by turns, then the card changes its driver, each time with all repetitions")
     out["method"].append("no silicon took part: the ratios are those of this machine, where a register costs a message and a "
                          "system call some thousand emulated instructions")
     (SHARE / "results.json").write_text(json.dumps(out))
