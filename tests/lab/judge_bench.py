@@ -19,7 +19,7 @@ from judge_guest import FAR, NEAR, NIC, bind, kernel_complaints, release, run, w
 
 BUILD = pathlib.Path(os.environ["POLLUX_JUDGE_BUILD"])
 SHARE = pathlib.Path(os.environ.get("POLLUX_BENCH_SHARE", "/tmp"))
-KERNEL_PORTS = os.environ.get("POLLUX_BENCH_KERNEL_PORTS", "packet packet-mmap").split()
+KERNEL_PORTS = os.environ.get("POLLUX_BENCH_KERNEL_PORTS", "packet packet-mmap xdp").split()
 # An emulated machine beside the process that is its cards: few frames, long cycles, much patience.
 DEFAULTS = {"--cpu": "0", "--peer-cpu": "1", "--count": "2000", "--frames": "2000", "--period": "1000", "--size": "64,1518",
             "--case": "cyclic,ping-pong,send,receive", "--patience": "60"}

@@ -196,7 +196,9 @@ inline void XdpSocket::make_memory(const XdpConfig& config) {
     raise(failure(EMSGSIZE, "use", text::cat("an MTU of ", mtu_, " bytes: a frame must fit a chunk of 4 KiB"),
                   text::cat("ip link set ", interface_.interface(), " mtu 1500")));
   }
-  chunk_bytes_ = longest > kSmallChunk ? kLargeChunk : kSmallChunk;
+  // The 82599 counts in KiB what a chunk holds, rounded down, and drops longer frames. [linux ixgbe_configure_srrctl]
+  constexpr std::uint32_t kSmallHolds = (kSmallChunk - kKernelRoom) / 1024 * 1024;
+  chunk_bytes_ = longest - kKernelRoom > kSmallHolds ? kLargeChunk : kSmallChunk;
   const std::uint32_t chunks = config.rx_descriptors + config.tx_descriptors;
   memory_ = dma::try_map_pages({.bytes = std::size_t{chunks} * chunk_bytes_}).value();
   free_.resize(config.tx_descriptors);
