@@ -157,19 +157,11 @@ class RxRing {
     if (owned < most) most = owned;
     Packet* const to = out.back(most);
     std::uint32_t n = most >= kRun && begins_run(head_) ? harvest_runs(to, most, meta) : 0;
-    // DD is asked for by itself: setting up for a packet is dearer than seeing that there is none. (In locals: see
-    // harvest_run.)
-    const DescRing<Descriptor> ring = ring_;
-    const std::uint32_t head = head_;
-    const auto waits = [&] { return n != most && Format::done(Format::word1(ring[head + n])); };
-    if (n != 0 ? waits() : most != 0) {
-      do {
-        if (harvest_plain(to + n, ring[head + n], ids_[ring.slot(head + n)], pool_->data(0), pool_->stride(),
-                          pool_->buffer_bytes(), meta + n)) [[likely]]
-          continue;
-        take(n, out);
-        return unusual_ ? n + harvest_judging(most - n, out, meta + n) : n;
-      } while (++n, waits());
+    for (; n != most; ++n) {
+      if (harvest_one(to + n, ring_.slot(head_ + n), meta + n)) [[likely]]
+        continue;
+      take(n, out);
+      return unusual_ ? n + harvest_judging(most - n, out, meta + n) : n;
     }
     take(n, out);
     return n;
@@ -202,6 +194,10 @@ class RxRing {
   static std::uint64_t judge_plain(std::uint64_t word1) noexcept {
     const std::uint64_t judged = (word1 & (kLength | Format::kMask1)) - kShortest;
     return judged << 32 | judged >> 32;
+  }
+  template <class MetaTo>
+  [[gnu::always_inline]] bool harvest_one(Packet* to, std::uint32_t slot, MetaTo meta) noexcept {
+    return harvest_plain(to, ring_[slot], ids_[slot], pool_->data(0), pool_->stride(), pool_->buffer_bytes(), meta);
   }
   template <class MetaTo>
   [[gnu::always_inline]] bool harvest_plain(Packet* to, const Descriptor& descriptor, std::uint64_t id, std::byte* base,
