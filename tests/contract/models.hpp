@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the contract's rigs on models share: the models with their drivers, by kind, and a counter of register accesses.
+// What the contract's rigs on models share: the models with their drivers, by kind.
 #pragma once
 #include <cstdint>
 
@@ -9,27 +9,9 @@
 #include <pollux/ixgbe/port.hpp>
 
 #include "contract.hpp"
+#include "counted.hpp"
 
 namespace contract {
-
-/// Counts what passes through it.
-template <reg::RegisterIo Inner>
-class CountedIo {
- public:
-  CountedIo(Inner inner, Accesses& count) noexcept : inner_(inner), count_(&count) {}
-  [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept {
-    ++count_->reads;
-    return inner_.read32(offset);
-  }
-  void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
-    ++count_->writes;
-    inner_.write32(offset, value);
-  }
-
- private:
-  Inner inner_;
-  Accesses* count_;
-};
 
 inline constexpr MacAddress kLeft{{0x02, 0, 0, 0, 0, 0x0A}}, kRight{{0x02, 0, 0, 0, 0, 0x0B}};
 

@@ -4,6 +4,7 @@
 // POLLUX_LAB_DRIVER names): polling, and waiting for interrupts of each kind that the backend can deliver.
 #pragma once
 #include "../contract/contract.hpp"
+#include "../contract/counted.hpp"
 #include "../contract/waiting.hpp"
 
 #include <stdlib.h>
@@ -49,50 +50,8 @@ class Binding : public ::testing::Environment {
 };
 const auto* const kBinding = ::testing::AddGlobalTestEnvironment(new Binding);
 
-/// Counts what passes through it.
-class CountedMmio {
- public:
-  CountedMmio(reg::Mmio inner, Accesses& count) noexcept : inner_(inner), count_(&count) {}
-  [[nodiscard]] std::uint32_t read32(std::uint32_t offset) const noexcept {
-    ++count_->reads;
-    return inner_.read32(offset);
-  }
-  void write32(std::uint32_t offset, std::uint32_t value) const noexcept {
-    ++count_->writes;
-    inner_.write32(offset, value);
-  }
-
- private:
-  reg::Mmio inner_;
-  Accesses* count_;
-};
-
-class CountedDevice {
- public:
-  using Io = CountedMmio;
-  using DoorbellIo = CountedMmio;
-  using Clock = SteadyClock;
-
-  explicit CountedDevice(PciDevice& inner) : inner_(&inner) {}
-  [[nodiscard]] reg::Bar<Io> bar(unsigned i) { return reg::Bar<Io>(Io(inner_->bar(i).io(), count_)); }
-  [[nodiscard]] reg::Bar<Io> doorbells(unsigned i) { return bar(i); }
-  [[nodiscard]] Clock clock() const noexcept { return {}; }
-  [[nodiscard]] DmaDomain& domain() noexcept { return inner_->domain(); }
-  void enable_bus_master() { inner_->enable_bus_master(); }
-  void disable_bus_master() noexcept { inner_->disable_bus_master(); }
-  [[nodiscard]] FdConfigSpace config() const { return inner_->config(); }
-  [[nodiscard]] PciId id() const noexcept { return inner_->id(); }
-  [[nodiscard]] const std::string& name() const noexcept { return inner_->name(); }
-  [[nodiscard]] IrqCounts irq_counts() const { return inner_->irq_counts(); }
-  [[nodiscard]] auto open_interrupts(IrqKind kind, unsigned n) { return inner_->open_interrupts(kind, n); }
-  [[nodiscard]] const Accesses& count() const noexcept { return count_; }
-
- private:
-  PciDevice* inner_;
-  Accesses count_;
-};
-
-static_assert(InterruptCapable<CountedDevice>);
+using Device = CountedDevice<PciDevice>;
+static_assert(InterruptCapable<Device>);
 
 /// The application that polls. C: a driver and the registers that the rig itself needs:
 ///   Port<Backend>, Config, kMinRing
@@ -102,10 +61,10 @@ static_assert(InterruptCapable<CountedDevice>);
 template <class C>
 struct Polled {
   using Chip = C;
-  using Driver = typename C::template Port<CountedDevice>;
+  using Driver = typename C::template Port<Device>;
   using Port = Driver;
   static_assert(PollModePort<Port>);
-  Polled(CountedDevice& device, BufferPool& pool, const typename C::Config& config) : port(device, pool, config) {}
+  Polled(Device& device, BufferPool& pool, const typename C::Config& config) : port(device, pool, config) {}
   [[nodiscard]] Port& seen() noexcept { return port; }
   [[nodiscard]] Accesses waiting() const noexcept { return {}; }
   Driver port;
@@ -115,9 +74,9 @@ struct Polled {
 template <class C, IrqKind kKind>
 struct Awaited {
   using Chip = C;
-  using Driver = typename C::template Port<CountedDevice>;
+  using Driver = typename C::template Port<Device>;
   using Port = WaitingPort<Driver, SpinThenBlock<>, Accesses, false>;
-  Awaited(CountedDevice& device, BufferPool& pool, const typename C::Config& config)
+  Awaited(Device& device, BufferPool& pool, const typename C::Config& config)
       : port(device, pool, config),
         interrupts((port.use_interrupts(kKind), device.open_interrupts(kKind, port.vectors().count()))),
         waiting_port(port, *interrupts[port.vectors().rx()], SpinThenBlock<>(BlockConfig{.spin = 20_us}), 300_us,
@@ -151,7 +110,7 @@ class LabRig {
     [[nodiscard]] reg::Bar<reg::Mmio> bar() { return raw_; }
 
    private:
-    CountedDevice device_;
+    Device device_;
     reg::Bar<reg::Mmio> raw_;
     BufferPool pool_;
     Application application_;

@@ -16,36 +16,14 @@
 namespace contract {
 namespace {
 
-/// The backend with its register accesses counted.
-class CountedDevice {
- public:
-  using Io = CountedIo<VfioUserIo>;
-  using DoorbellIo = Io;
-  using Clock = SteadyClock;
-
-  explicit CountedDevice(VfioUserDevice& inner) : inner_(&inner) {}
-  [[nodiscard]] reg::Bar<Io> bar(unsigned i) { return reg::Bar<Io>(Io(inner_->bar(i).io(), count_)); }
-  [[nodiscard]] reg::Bar<Io> doorbells(unsigned i) { return bar(i); }
-  [[nodiscard]] Clock clock() const noexcept { return {}; }
-  [[nodiscard]] DmaDomain& domain() noexcept { return inner_->domain(); }
-  void enable_bus_master() { inner_->enable_bus_master(); }
-  void disable_bus_master() noexcept { inner_->disable_bus_master(); }
-  [[nodiscard]] VfioUserConfigSpace config() const { return inner_->config(); }
-  [[nodiscard]] PciId id() const noexcept { return inner_->id(); }
-  [[nodiscard]] const std::string& name() const noexcept { return inner_->name(); }
-  [[nodiscard]] const Accesses& count() const noexcept { return count_; }
-
- private:
-  VfioUserDevice* inner_;
-  Accesses count_;
-};
+using Device = CountedDevice<VfioUserDevice>;
 
 template <class Kind, sim::ClientFiles Files>
 class VfioUserRig {
  public:
   static constexpr std::uint32_t kMinRing = Kind::kMinRing;
   static constexpr std::uint32_t kStride = 5;
-  using Port = typename Kind::template Port<CountedDevice>;
+  using Port = typename Kind::template Port<Device>;
 
   /// A device and its server.
   struct Served {
@@ -71,7 +49,7 @@ class VfioUserRig {
    private:
     VfioUserDomain domain_;
     VfioUserDevice device_;
-    CountedDevice counted_;
+    Device counted_;
     BufferPool pool_;
     Port port_;
   };
