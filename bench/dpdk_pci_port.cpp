@@ -18,7 +18,10 @@
 #include <cstring>
 #include <exception>
 #include <pollux/core/error.hpp>
+#include <utility>
 #include <vector>
+
+#include "dpdk_environment.hpp"
 
 namespace bench {
 namespace {
@@ -40,42 +43,20 @@ void check(int result, const char* what) {
   if (result != 0) fail("call", what, -result);
 }
 
-}  // namespace
-
-namespace {
-
-/// What the driver says while this lives, instead of on stderr; of this driver's burst modes ethdev knows nothing.
+/// What the driver says while this lives; on stderr when that ends by an exception.
 class DriverLog {
  public:
-  DriverLog() : file_(::open_memstream(&text_, &bytes_)) {
-    ::rte_openlog_stream(file_);
-    ::rte_log_set_level_pattern("pmd.net.ixgbe*", RTE_LOG_DEBUG);
-  }
+  DriverLog() { ::rte_log_set_level_pattern("pmd.net.ixgbe*", RTE_LOG_DEBUG); }
   DriverLog(const DriverLog&) = delete;
   DriverLog& operator=(const DriverLog&) = delete;
   ~DriverLog() {
     ::rte_log_set_level_pattern("pmd.net.ixgbe*", RTE_LOG_NOTICE);
-    ::rte_openlog_stream(nullptr);
-    std::fclose(file_);
-    if (std::uncaught_exceptions() > 0) std::fprintf(stderr, "%s", text_);
-    std::free(text_);
+    if (std::uncaught_exceptions() > 0) std::fprintf(stderr, "%s", log_.text().c_str());
   }
-  /// Of what it says about its paths, what it has said.
-  [[nodiscard]] std::string paths() const {
-    std::fflush(file_);
-    const std::string_view all(text_, bytes_);
-    std::string out;
-    for (const char* path : {"Vector rx enabled", "Rx Burst Bulk Alloc function will be used", "Vector tx enabled",
-                             "Using simple tx code path", "Using full-featured tx code path"}) {
-      if (all.find(path) != all.npos) out += (out.empty() ? "" : "; ") + std::string(path);
-    }
-    return out;
-  }
+  [[nodiscard]] std::string paths() const { return log_.paths(); }
 
  private:
-  char* text_ = nullptr;
-  std::size_t bytes_ = 0;
-  std::FILE* file_;
+  DpdkLog log_;
 };
 
 }  // namespace
@@ -179,17 +160,11 @@ DpdkPciPort& DpdkPciPort::get(const std::string& spec) {
 DpdkPciPort::DpdkPciPort(const std::string& address) : address_(address) {
   std::vector<std::string> arguments{"pollux-bench", "--in-memory", "--no-telemetry", "-l", "0", "-m", "16",
                                      "-a",           address,       "--iova-mode=pa"};
-  for (const char* library : {"librte_bus_pci.so", "librte_mempool_ring.so", "librte_net_ixgbe.so"}) {
-    arguments.emplace_back("-d");
-    arguments.emplace_back(library);
-  }
-  std::vector<char*> pointers;
-  for (std::string& argument : arguments) pointers.push_back(argument.data());
   cpu_set_t allowed;
   ::pthread_getaffinity_np(::pthread_self(), sizeof allowed, &allowed);
-  if (::rte_eal_init(static_cast<int>(pointers.size()), pointers.data()) < 0) fail("start", "DPDK", rte_errno);
+  const bool started = start_dpdk(std::move(arguments));
   ::pthread_setaffinity_np(::pthread_self(), sizeof allowed, &allowed);  // DPDK has pinned it, and all threads to come
-  if (::rte_eth_dev_count_avail() != 1) fail("probe", address, ENODEV);
+  if (!started) fail("start DPDK on", address, errno);
   id_ = static_cast<std::uint16_t>(::rte_eth_find_next_owned_by(0, RTE_ETH_DEV_NO_OWNER));
   memory_ = std::make_unique<Memory>("frames");
   start();

@@ -5,7 +5,6 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
-#include <rte_log.h>
 #include <rte_mbuf.h>
 #include <rte_memory.h>
 
@@ -106,36 +105,7 @@ FakeSysfs::~FakeSysfs() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-/// What DPDK and its driver say, kept.
-class DpdkPort::Log {
- public:
-  Log() : file_(::open_memstream(&text_, &bytes_)) { ::rte_openlog_stream(file_); }
-  Log(const Log&) = delete;
-  Log& operator=(const Log&) = delete;
-  ~Log() {
-    ::rte_openlog_stream(nullptr);
-    std::fclose(file_);
-    std::free(text_);
-  }
-  [[nodiscard]] std::string text() const {
-    std::fflush(file_);
-    return text_ == nullptr ? std::string() : std::string(text_, bytes_);
-  }
-  [[nodiscard]] bool says(const char* what) const { return text().find(what) != std::string::npos; }
-  /// Its last lines that are no debugging.
-  [[nodiscard]] std::string last_words() const {
-    const std::string all = text();
-    return all.substr(all.size() > 2000 ? all.size() - 2000 : 0);
-  }
-
- private:
-  char* text_ = nullptr;
-  std::size_t bytes_ = 0;
-  std::FILE* file_;
-};
-
-DpdkPort::DpdkPort(const Options& options)
-    : log_(std::make_unique<Log>()), model_(iommu_, wire_, faults_, {}, kQuirks) {
+DpdkPort::DpdkPort(const Options& options) : model_(iommu_, wire_, faults_, {}, kQuirks) {
   using pollux::pci_config::kCommand;
   model_.write_config(kCommand, 2, pollux::pci_config::kCommandMemory | pollux::pci_config::kCommandBusMaster);
   bar_ = std::make_unique<TrappedBar<pollux::ixgbe::Model82599>>(model_);
@@ -154,7 +124,8 @@ DpdkPort::~DpdkPort() {
 }
 
 void DpdkPort::fail(const char* operation, const char* object, int code) const {
-  std::fprintf(stderr, "%s", log_->last_words().c_str());
+  const std::string all = log_.text();
+  std::fprintf(stderr, "%s", all.substr(all.size() > 2000 ? all.size() - 2000 : 0).c_str());
   pollux::raise(
       {.code = code, .operation = operation, .object = object, .where = "DPDK's last words are above", .remedy = {}});
 }
@@ -181,14 +152,7 @@ void DpdkPort::init_environment(const Options& options) {
     arguments.insert(arguments.end(), {"--no-huge", "--no-shconf"});
   }
   if (options.path != DpdkPath::kVector) arguments.emplace_back("--force-max-simd-bitwidth=64");
-  for (const char* library : {"librte_bus_pci.so", "librte_mempool_ring.so", "librte_net_ixgbe.so"}) {
-    arguments.emplace_back("-d");
-    arguments.emplace_back(library);
-  }
-  std::vector<char*> pointers;
-  for (std::string& argument : arguments) pointers.push_back(argument.data());
-  if (::rte_eal_init(static_cast<int>(pointers.size()), pointers.data()) < 0) fail("start", "DPDK", rte_errno);
-  if (::rte_eth_dev_count_avail() != 1) fail("probe", "the 82599 model with DPDK's net_ixgbe", ENODEV);
+  if (!start_dpdk(std::move(arguments))) fail("start", "DPDK with its net_ixgbe on the 82599 model", errno);
 }
 
 void DpdkPort::configure(DpdkPath path) {
@@ -221,64 +185,29 @@ void DpdkPort::configure(DpdkPath path) {
   bar_->open();
 }
 
-namespace {
-
-/// Maps memory so that bus addresses are the program's own, as an IOMMU does with --iova-mode=va. The simulated one
-/// gives out the lowest free address: what lies below is filled until all is mapped. Segments come in ascending order.
-class IdentityMap {
- public:
-  explicit IdentityMap(pollux::sim::Iommu& iommu) : iommu_(iommu) {}
-  IdentityMap(const IdentityMap&) = delete;
-  IdentityMap& operator=(const IdentityMap&) = delete;
-  ~IdentityMap() {
-    for (const auto& [at, bytes] : filled_) iommu_.unmap(at, bytes);
-  }
-  bool add(std::uint64_t wanted, std::byte* memory, std::size_t bytes) {
-    const pollux::BusAddr next = iommu_.try_map(memory, iommu_.granule()).value();
-    iommu_.unmap(next, iommu_.granule());
-    if (next.value() > wanted) return false;
-    if (const std::size_t gap = wanted - next.value(); gap != 0) {
-      filled_.emplace_back(iommu_.try_map(memory, gap).value(), gap);
-    }
-    return iommu_.try_map(memory, bytes).value().value() == wanted;
-  }
-
- private:
-  pollux::sim::Iommu& iommu_;
-  std::vector<std::pair<pollux::BusAddr, std::size_t>> filled_;  ///< stands for nothing, is never reached
-};
-
-}  // namespace
-
+/// Bus addresses are the program's own, as an IOMMU makes them with --iova-mode=va.
 void DpdkPort::map_memory() {
-  IdentityMap identity(iommu_);
   const auto map = [](const rte_memseg_list*, const rte_memseg* segment, std::size_t bytes, void* to) {
-    return static_cast<IdentityMap*>(to)->add(segment->iova, static_cast<std::byte*>(segment->addr), bytes) ? 0 : -1;
+    auto* const memory = static_cast<std::byte*>(segment->addr);
+    const bool mapped =
+        static_cast<pollux::sim::Iommu*>(to)->insert({.bus = segment->iova, .bytes = bytes, .memory = memory});
+    return mapped ? 0 : -1;
   };
-  if (::rte_memseg_contig_walk(map, &identity) != 0) fail("map", "DPDK's memory for the model", 0);
+  if (::rte_memseg_contig_walk(map, &iommu_) != 0) fail("map", "DPDK's memory for the model", 0);
 }
 
-std::string DpdkPort::paths() const {
-  std::string out;
-  for (const char* said : {"Vector rx enabled", "Rx Burst Bulk Alloc function will be used",
-                           "Rx Burst Bulk Alloc Preconditions are not satisfied", "Vector tx enabled",
-                           "Using simple tx code path", "Using full-featured tx code path"}) {
-    if (log_->says(said)) out += (out.empty() ? "" : "; ") + std::string(said);
-  }
-  return out;
-}
 void DpdkPort::check_path(DpdkPath path) const {
-  const bool right = path == DpdkPath::kVector ? log_->says("Vector rx enabled") && log_->says("Vector tx enabled")
+  const bool right = path == DpdkPath::kVector ? log_.says("Vector rx enabled") && log_.says("Vector tx enabled")
                      : path == DpdkPath::kBulk
-                         ? log_->says("Rx Burst Bulk Alloc function will be used") &&
-                               log_->says("Using simple tx code path") && !log_->says("Vector tx enabled")
-                         : log_->says("Rx Burst Bulk Alloc Preconditions are not satisfied") &&
-                               log_->says("Using full-featured tx code path");
+                         ? log_.says("Rx Burst Bulk Alloc function will be used") &&
+                               log_.says("Using simple tx code path") && !log_.says("Vector tx enabled")
+                         : log_.says("Rx Burst Bulk Alloc Preconditions are not satisfied") &&
+                               log_.says("Using full-featured tx code path");
   if (right) return;
   pollux::raise({.code = 0,
                  .operation = "make net_ixgbe take the path",
                  .object = to_string(path),
-                 .where = "its log says: " + paths(),
+                 .where = "its log says: " + log_.paths(),
                  .remedy = {}});
 }
 

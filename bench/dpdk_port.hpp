@@ -10,6 +10,7 @@
 #include <pollux/ixgbe/model.hpp>
 #include <pollux/sim/wire.hpp>
 
+#include "dpdk_environment.hpp"
 #include "trapped_bar.hpp"
 
 struct rte_mempool;
@@ -72,20 +73,19 @@ class DpdkPort {
   [[nodiscard]] rte_mempool* pool() const noexcept { return pool_; }
   [[nodiscard]] const std::string& memory() const noexcept { return memory_; }
   /// What it said about the code paths it took.
-  [[nodiscard]] std::string paths() const;
+  [[nodiscard]] std::string paths() const { return log_.paths(); }
   [[nodiscard]] std::uint64_t register_accesses() const noexcept { return bar_->accesses(); }
 
  private:
   static constexpr std::uint32_t kRdt = pollux::ixgbe::model::rx_base(0) + pollux::ixgbe::model::queue::kTail,
                                  kTdt = pollux::ixgbe::model::tx_base(0) + pollux::ixgbe::model::queue::kTail;
-  class Log;
   void init_environment(const Options& options);
   void configure(DpdkPath path);
   void check_path(DpdkPath path) const;
   void map_memory();
   [[noreturn]] void fail(const char* operation, const char* object, int code) const;
 
-  std::unique_ptr<Log> log_;
+  DpdkLog log_;
   pollux::sim::Iommu iommu_;
   pollux::sim::FaultLog faults_;
   pollux::sim::Loopback wire_;
