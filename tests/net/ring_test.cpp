@@ -208,6 +208,20 @@ TYPED_TEST(Receive, GathersRefilledDescriptorsBeforeItRings) {
   EXPECT_EQ(rig.cost(), Cost(0, 0));
 }
 
+TYPED_TEST(Receive, RefillsAndRingsOnceForTwoBursts) {
+  Rig<TypeParam> rig(512, 512, 1200);
+  start(rig);
+  (void)rig.cost();
+  Burst<32> burst(rig.pool);
+  for (std::uint32_t round = 1; round <= 40; ++round) {
+    ASSERT_EQ(rig.rx_device.complete_many(32), 32u);
+    ASSERT_EQ(rig.rx.rx_burst(burst), 32u);
+    ASSERT_EQ(rig.cost(), Cost(0, round % 2 == 0 ? 1 : 0)) << round;
+    burst.clear();
+    if (round % 2 == 0) { ASSERT_EQ(rig.window.at[TypeParam::kRdt], (511u + 32 * round) % 512); }
+  }
+}
+
 TYPED_TEST(Receive, OnASmallRingNeverHoldsBackSoMuchThatTheDeviceStarves) {
   Rig<TypeParam> rig(32, 32, 100);
   start(rig);
@@ -234,6 +248,8 @@ TYPED_TEST(Receive, StarvesWithAnEmptyPoolAndRecovers) {
   EXPECT_FALSE(rig.rx_device.complete(60));
   EXPECT_GT(rig.rx.starved(), 0u);
   EXPECT_EQ(rig.rx.rx_burst(held), 0u);
+  Burst<1> one(rig.pool);
+  EXPECT_EQ(rig.rx.rx_burst(one), 0u);  // what stands in the ring was received before
   held.drop_front(40);
   EXPECT_EQ(rig.rx.rx_burst(held), 0u);
   EXPECT_EQ(rig.rx_device.owned(), 31u);

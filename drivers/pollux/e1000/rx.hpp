@@ -54,6 +54,7 @@ struct RxFormat {
 
   static Descriptor given(BusAddr buffer) noexcept { return RxDescriptor::given(buffer); }
   static std::uint64_t word0(const Descriptor& descriptor) noexcept { return dma::load_once(descriptor.address); }
+  static std::uint64_t settled0(const Descriptor& descriptor) noexcept { return dma::load_settled(descriptor.address); }
   static std::uint64_t word1(const Descriptor& descriptor) noexcept { return dma::load_once(descriptor.status_length); }
   static bool done(std::uint64_t word1) noexcept { return (word1 & RxStatus::dd.kMask) != 0; }
   static RxCompletion look(const Descriptor& descriptor) noexcept {

@@ -63,6 +63,7 @@ struct RxFormat {
 
   static Descriptor given(BusAddr buffer) noexcept { return RxDescriptor::given(buffer); }
   static std::uint64_t word0(const Descriptor& descriptor) noexcept { return dma::load_once(descriptor.address); }
+  static std::uint64_t settled0(const Descriptor& descriptor) noexcept { return dma::load_settled(descriptor.address); }
   static std::uint64_t word1(const Descriptor& descriptor) noexcept { return dma::load_once(descriptor.status_length); }
   static bool done(std::uint64_t word1) noexcept { return RxDescriptor::status(word1)[RxStatus::dd]; }
   static RxCompletion look(const Descriptor& descriptor) noexcept {

@@ -61,6 +61,18 @@ inline T load_once(const T& from) noexcept {
 #endif
 }
 
+/// One load of memory that the device is done with: its flag was seen, and acquire() called. The compiler may make it a
+/// part of the instruction that uses the value, which is to be used once: a device that breaks its word could change
+/// it.
+template <class T>
+inline T load_settled(const T& from) noexcept {
+#if defined(POLLUX_THREAD_SANITIZER)
+  return load_once(from);
+#else
+  return from;
+#endif
+}
+
 /// 16 bytes as two words.
 typedef std::uint64_t TwoWords __attribute__((vector_size(16), may_alias));
 
@@ -68,13 +80,20 @@ typedef std::uint64_t TwoWords __attribute__((vector_size(16), may_alias));
 /// CPU with AVX [intel sdm 9.1.1, amd apm 7.3.2]; elsewhere it may be torn between the words.
 inline TwoWords load_two_once(const void* from) noexcept { return *static_cast<const volatile TwoWords*>(from); }
 
-/// Two words to 16 bytes of memory, by two stores: the compiler would go through a vector register to save one of them.
+/// What was just stored here is a store of its own: the compiler does not gather it with its neighbours in a register.
+template <class T>
+inline void store_apart(T& stored) noexcept {
+  asm("" : "+m"(stored));
+}
+
+/// Two words to 16 bytes of memory, by two stores, the second word first (mostly what it is made of is not needed then
+/// any more): the compiler would go through a vector register to save one of them.
 inline void store_two(void* to, std::uint64_t word0, std::uint64_t word1) noexcept {
   typedef std::uint64_t __attribute__((may_alias)) Any;
   Any* const at = static_cast<Any*>(to);
-  at[0] = word0;
-  asm("" : "+m"(at[0]));
   at[1] = word1;
+  store_apart(at[1]);
+  at[0] = word0;
 }
 
 /// One store to a device register, after everything released before it.

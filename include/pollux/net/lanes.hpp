@@ -8,13 +8,6 @@
 
 namespace pollux {
 
-/// Before a loop over packets one by one: where there are lanes, only what they leave over.
-#if defined(__AVX2__)
-#define POLLUX_UNROLL
-#else
-#define POLLUX_UNROLL _Pragma("GCC unroll 4")
-#endif
-
 /// How many descriptors a ring looks at or writes in one go is chosen by the target of the translation unit: ring code
 /// is compiled into the caller's loop, so it is for the machine that the loop is compiled for (-march=native,
 /// -march=x86-64-v3, -march=x86-64-v4), and is inlined there. A choice at run time would cost a call through a pointer
@@ -64,11 +57,10 @@ struct VectorLanes {
     if constexpr (N == 4) {
       const Pair d = dma::load_two_once(at + 3), c = dma::load_two_once(at + 2), b = dma::load_two_once(at + 1),
                  a = dma::load_two_once(at);
-      const auto low = __builtin_shufflevector(a, b, 0, 1, 2, 3), high = __builtin_shufflevector(c, d, 0, 1, 2, 3);
-      return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+      return join(join(a, b), join(c, d));
     } else {
       const Pair b = dma::load_two_once(at + 1), a = dma::load_two_once(at);
-      return __builtin_shufflevector(a, b, 0, 1, 2, 3);
+      return join(a, b);
     }
   }
   static Words load(const void* from) noexcept {
@@ -158,6 +150,34 @@ struct VectorLanes {
   using Halves = typename detail::VectorTypes<N>::Halves;
   using Longs = typename detail::VectorTypes<N>::Longs;
   using Pair = dma::TwoWords;
+
+  using Two = typename detail::VectorTypes<2>::Words;
+
+  /// One vector of two. (For a shuffle, GCC 12 moves each of them once more.)
+#if defined(__clang__)
+  static Two join(Pair low, Pair high) noexcept { return __builtin_shufflevector(low, high, 0, 1, 2, 3); }
+  static Words join(Two low, Two high) noexcept
+    requires(N == 4)
+  {
+    return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+  }
+#else
+  static Two join(Pair low, Pair high) noexcept {
+    typedef int Four __attribute__((vector_size(16)));
+    typedef long long TwoLongs __attribute__((vector_size(16)));
+    const auto wide = __builtin_ia32_si256_si(reinterpret_cast<Four>(low));
+    return reinterpret_cast<Two>(__builtin_ia32_insert128i256(
+        reinterpret_cast<typename detail::VectorTypes<2>::Longs>(wide), reinterpret_cast<TwoLongs>(high), 1));
+  }
+  static Words join(Two low, Two high) noexcept
+    requires(N == 4)
+  {
+    using Half = detail::VectorTypes<N / 2>;
+    const auto wide = __builtin_ia32_si512_256si(reinterpret_cast<typename Half::Ints>(low));
+    return reinterpret_cast<Words>(__builtin_ia32_inserti64x4_mask(
+        reinterpret_cast<Longs>(wide), reinterpret_cast<typename Half::Longs>(high), 1, Longs{}, 0xFF));
+  }
+#endif
 
   /// The pair N times. (GCC 12 makes a detour through memory for a shuffle to a longer vector.)
   static Words repeat(Pair pair) noexcept {

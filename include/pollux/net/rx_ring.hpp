@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include <pollux/core/endian.hpp>
 #include <pollux/core/order.hpp>
 #include <pollux/dma/buffers.hpp>
 #include <pollux/dma/ring.hpp>
@@ -44,7 +45,9 @@ class RxRing {
         ids_(shadow),
         pool_(&pool),
         bell_(bell),
-        batch_(ring.capacity() / 4 < kMostAtOnce ? ring.capacity() / 4 : kMostAtOnce),
+        plain_{.buffers = pool.data(0), .stride = pool.stride(), .limit = pool.buffer_bytes()},
+        batch_(batch(ring, kBatch)),
+        more_after_burst_(batch(ring, 2 * kBatch) - batch_),
         rearm_at_(batch_ - (ring.capacity() - 1)) {}
 
   /// Appends received packets to `out` until it is full or the device has no more; returns how many. A frame of several
@@ -57,8 +60,7 @@ class RxRing {
   /// As harvest, and what the device says of each packet it appended, in order: meta[0] of the first. At most
   /// meta.size() packets. Cost: one store of 16 bytes more per packet, less with lanes.
   [[gnu::always_inline]] std::uint32_t harvest(PacketBurst& out, std::span<Metadata> meta) noexcept {
-    const std::size_t most = meta.size() < out.room() ? meta.size() : out.room();
-    return harvest_up_to(static_cast<std::uint32_t>(most), out, meta.data());
+    return harvest_up_to(most_of(out, meta), out, meta.data());
   }
 
   /// Gives the device a buffer for every free descriptor, as far as the pool has them; not yet visible to it.
@@ -85,18 +87,11 @@ class RxRing {
   }
 
   /// Harvests; refills and publishes once a fair number of descriptors is free, or when there is nothing else to do.
-  /// `meta`: none, or as harvest takes it.
-  template <class... Meta>
-  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& out, Meta... meta) noexcept {
-    POLLUX_ASSERT(&out.pool() == pool_, "a burst of another pool");
-    if (!Format::done(Format::word1(ring_[head_]))) {
-      if (unpublished() != 0) rearm();
-      return 0;
-    }
-    const std::uint32_t n = harvest(out, meta...);
-    if (static_cast<std::int32_t>(head_ - rearm_at_) >= 0 || n == 0) [[unlikely]]
-      rearm();
-    return n;
+  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& out) noexcept {
+    return rx_burst_to(out, out.room(), kNoMetadata);
+  }
+  [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& out, std::span<Metadata> meta) noexcept {
+    return rx_burst_to(out, most_of(out, meta), meta.data());
   }
 
   /// Whether rx_burst would get on: a whole frame has arrived, or the device has no descriptor left although there are
@@ -114,7 +109,8 @@ class RxRing {
     give_back(tail_);
     head_ = tail_ = published_ = judged_ = 0;
     rearm_at_ = batch_ - (ring_.capacity() - 1);
-    torn_ = unusual_ = false;
+    torn_ = false;
+    plain_.limit = pool_->buffer_bytes();
     ring_.clear();
   }
 
@@ -127,7 +123,13 @@ class RxRing {
   static constexpr std::uint64_t kShortest = std::uint64_t{1} << 32 | Format::kPlain1;  ///< a plain frame of 1 byte
   /// Descriptors that make a run worth it.
   static constexpr std::uint32_t kRun = Lanes::kCount > 1 ? Lanes::kCount : 4;
-  static constexpr std::uint32_t kMostAtOnce = 32;  ///< buffers that are refilled before the device is told
+  /// One by one, as many at a time; where there are lanes, only what they leave over is done so.
+  static constexpr std::uint32_t kGroup = Lanes::kCount > 1 ? 1 : 4;
+  /// Descriptors of a large ring that are free before they are refilled; after a burst, twice as many.
+  static constexpr std::uint32_t kBatch = 32;
+  static std::uint32_t batch(const DescRing<Descriptor>& ring, std::uint32_t most) noexcept {
+    return ring.capacity() / 4 < most ? ring.capacity() / 4 : most;
+  }
 
   /// Descriptors that have no buffer.
   [[nodiscard]] std::uint32_t missing() const noexcept { return ring_.capacity() - 1 - (tail_ - head_); }
@@ -147,21 +149,64 @@ class RxRing {
   template <class To>
   static constexpr bool kIsWanted = !std::is_same_v<To, NoMetadata>;
 
+  static std::uint32_t most_of(const PacketBurst& out, std::span<Metadata> meta) noexcept {
+    return meta.size() < out.room() ? static_cast<std::uint32_t>(meta.size()) : out.room();
+  }
+  template <class MetaTo>
+  [[gnu::always_inline]] std::uint32_t rx_burst_to(PacketBurst& out, std::uint32_t most, MetaTo meta) noexcept {
+    POLLUX_ASSERT(&out.pool() == pool_, "a burst of another pool");
+    const std::uint32_t head = head_;
+    const std::uint64_t word1 = Format::word1(ring_[head]);
+    if (!Format::done(word1)) {
+      if (unpublished() != 0) rearm();
+      return 0;
+    }
+    if (most > 1 && Format::done(Format::word1(ring_[head + 1]))) return harvest_and_rearm(most, out, meta);
+    // One has come, or one is wanted: nothing is set up for more.
+    if (most == 0 || head == tail_ || !plain_.take(out.end(), ring_[head], word1, ids_[ring_.slot(head)], meta))
+        [[unlikely]]
+      return harvest_unusual(most, out, meta);
+    out.extend(1);
+    head_ = head + 1;
+    if (rearm_is_due(head + 1)) [[unlikely]]
+      rearm();
+    return 1;
+  }
+  template <class MetaTo>
+  [[gnu::always_inline]] std::uint32_t harvest_and_rearm(std::uint32_t most, PacketBurst& out, MetaTo meta) noexcept {
+    const std::uint32_t n = harvest_up_to(most, out, meta);
+    if (rearm_is_due(head_ - more_after_burst_) || n == 0) [[unlikely]]
+      rearm();
+    return n;
+  }
+  template <class MetaTo>
+  [[gnu::noinline, gnu::cold]] std::uint32_t harvest_unusual(std::uint32_t most, PacketBurst& out,
+                                                             MetaTo meta) noexcept {
+    const std::uint32_t n = harvest_judging(most, out, meta);
+    if (rearm_is_due(head_) || n == 0) rearm();
+    return n;
+  }
+  [[nodiscard]] bool rearm_is_due(std::uint32_t head) const noexcept {
+    return static_cast<std::int32_t>(head - rearm_at_) >= 0;
+  }
+
   /// Many plain frames are taken by runs; of a few, each by itself: setting up a run is dearer than what it saves them.
   /// Pre: most <= out.room().
   template <class MetaTo>
   [[gnu::always_inline]] std::uint32_t harvest_up_to(std::uint32_t most, PacketBurst& out, MetaTo meta) noexcept {
-    if (unusual_) [[unlikely]]
+    if (plain_.limit == 0) [[unlikely]]
       return harvest_judging(most, out, meta);
     const std::uint32_t owned = tail_ - head_;
     if (owned < most) most = owned;
-    Packet* const to = out.back(most);
+    Packet* const to = out.end();
     std::uint32_t n = most >= kRun && begins_run(head_) ? harvest_runs(to, most, meta) : 0;
-    for (; n != most; ++n) {
-      if (harvest_one(to + n, ring_.slot(head_ + n), meta + n)) [[likely]]
+    for (const Plain plain = plain_; n != most; ++n) {
+      const Descriptor& from = ring_[head_ + n];
+      if (plain.take(to + n, from, Format::word1(from), ids_[ring_.slot(head_ + n)], meta + n)) [[likely]]
         continue;
+      leave_to_judging(from);
       take(n, out);
-      return unusual_ ? n + harvest_judging(most - n, out, meta + n) : n;
+      return plain_.limit == 0 ? n + harvest_judging(most - n, out, meta + n) : n;
     }
     take(n, out);
     return n;
@@ -189,38 +234,44 @@ class RxRing {
     }
   }
 
-  /// Length less 1 above, flags less those wanted below: exchanged, all of it is below the buffers' size, or the frame
-  /// is not plain.
-  static std::uint64_t judge_plain(std::uint64_t word1) noexcept {
-    const std::uint64_t judged = (word1 & (kLength | Format::kMask1)) - kShortest;
-    return judged << 32 | judged >> 32;
-  }
-  template <class MetaTo>
-  [[gnu::always_inline]] bool harvest_one(Packet* to, std::uint32_t slot, MetaTo meta) noexcept {
-    return harvest_plain(to, ring_[slot], ids_[slot], pool_->data(0), pool_->stride(), pool_->buffer_bytes(), meta);
-  }
-  template <class MetaTo>
-  [[gnu::always_inline]] bool harvest_plain(Packet* to, const Descriptor& descriptor, std::uint64_t id, std::byte* base,
-                                            std::uint64_t stride, std::uint64_t most_bytes, MetaTo meta) noexcept {
-    const std::uint64_t word1 = Format::word1(descriptor), length = judge_plain(word1);
-    if (length >= most_bytes) [[unlikely]] {
-      unusual_ = Format::done(word1);
-      return false;
+  /// How plain frames are told and delivered. Copied to where it is used: packets may lie anywhere for all the compiler
+  /// knows, so it would load members anew after each.
+  struct Plain {
+    std::byte* buffers;
+    std::uint64_t stride;  ///< [bytes]
+    std::uint64_t limit;   ///< [bytes] of a buffer; 0 while no frame is to be taken for plain
+
+    /// Length less 1 above, flags less those wanted below: exchanged, all of it is below the limit, or the frame is not
+    /// plain.
+    static std::uint64_t judge(std::uint64_t word1) noexcept {
+      const std::uint64_t judged = (word1 & (kLength | Format::kMask1)) - kShortest;
+      return judged << 32 | judged >> 32;
     }
-    if constexpr (Format::kMask0 != 0 || kIsWanted<MetaTo>) {
-      dma::acquire();  // DD was seen: the other word may be read now
-      const std::uint64_t word0 = Format::word0(descriptor);
-      if ((word0 & Format::kMask0) != 0) [[unlikely]]
-        return unusual_ = true, false;
-      if constexpr (kIsWanted<MetaTo>) dma::store_two(meta, word0, word1);
+    /// The frame of a descriptor with this word 1, in buffer `id`. False: it is not plain, or not there.
+    template <class MetaTo>
+    [[gnu::always_inline]] bool take(Packet* to, const Descriptor& descriptor, std::uint64_t word1, std::uint64_t id,
+                                     MetaTo meta) const noexcept {
+      const std::uint64_t length = judge(word1);
+      if (length >= limit) [[unlikely]]
+        return false;
+      if constexpr (Format::kMask0 != 0 || kIsWanted<MetaTo>) {
+        dma::acquire();  // DD was seen: the other word may be read now
+        const std::uint64_t word0 = kIsWanted<MetaTo> ? Format::word0(descriptor) : Format::settled0(descriptor);
+        if ((word0 & Format::kMask0) != 0) [[unlikely]]
+          return false;
+        if constexpr (kIsWanted<MetaTo>) dma::store_two(meta, word0, word1);
+      }
+      Packet::make(to, buffers + id * stride, static_cast<std::uint32_t>(id), static_cast<std::uint32_t>(length) + 1);
+      return true;
     }
-    Packet::make(to, base + id * stride, id | (length + 1) << 32);
-    return true;
+  };
+  /// Of a frame that Plain has not taken.
+  void leave_to_judging(const Descriptor& descriptor) noexcept {
+    if (Format::done(Format::word1(descriptor))) plain_.limit = 0;
   }
 
   /// Plain frames of n descriptors, none of which wraps: whole groups of them. Returns how many there are before any
-  /// other descriptor. State is in locals: packets may lie anywhere for all the compiler knows, so it would load
-  /// members anew after each.
+  /// other descriptor.
   template <class MetaTo>
   std::uint32_t harvest_run(Packet* to, std::uint32_t slot, std::size_t n, MetaTo meta) noexcept {
     const Descriptor* from = &ring_[slot];
@@ -228,17 +279,17 @@ class RxRing {
     if constexpr (Lanes::kCount > 1) {
       return harvest_lanes(to, from, ids, n, meta);
     } else {
-      std::byte* const base = pool_->data(0);
-      const std::uint64_t stride = pool_->stride(), most_bytes = pool_->buffer_bytes();
-      std::uint32_t done = 0;
-      for (; done + kRun <= n; done += kRun, from += kRun, to += kRun, ids += kRun, meta = meta + kRun) {
-        POLLUX_UNROLL
+      const Plain plain = plain_;
+      const Packet* const begin = to;
+      const Descriptor* const last = from + n / kRun * kRun;
+      for (; from != last; from += kRun, to += kRun, ids += kRun, meta = meta + kRun) {
+#pragma GCC unroll 4
         for (std::uint32_t k = 0; k < kRun; ++k) {
-          if (!harvest_plain(to + k, from[k], ids[k], base, stride, most_bytes, meta + k)) [[unlikely]]
-            return done + k;
+          if (!plain.take(to + k, from[k], Format::word1(from[k]), ids[k], meta + k)) [[unlikely]]
+            return static_cast<std::uint32_t>(to - begin) + k;
         }
       }
-      return done;
+      return static_cast<std::uint32_t>(to - begin);
     }
   }
 
@@ -248,12 +299,11 @@ class RxRing {
                               MetaTo meta) const noexcept
     requires(Lanes::kCount > 1)
   {
-    const BufferStore& pool = *pool_;
-    // As judge_plain does it; word 0 has nothing that is wanted, and its limit is one.
+    // As Plain does it; word 0 has nothing that is wanted, and its limit is one.
     const auto mask = Lanes::pairs(Format::kMask0, kLength | Format::kMask1);
-    const auto wanted = Lanes::pairs(0, kShortest), limits = Lanes::pairs(1, pool.buffer_bytes());
-    const auto length_bits = Lanes::pairs(0, kLength), scale = Lanes::pairs(pool.stride(), 1);
-    const auto base = Lanes::pairs(reinterpret_cast<std::uintptr_t>(pool.data(0)), 0);
+    const auto wanted = Lanes::pairs(0, kShortest), limits = Lanes::pairs(1, plain_.limit);
+    const auto length_bits = Lanes::pairs(0, kLength), scale = Lanes::pairs(plain_.stride, 1);
+    const auto base = Lanes::pairs(reinterpret_cast<std::uintptr_t>(plain_.buffers), 0);
     std::size_t done = 0;
     for (; done + Lanes::kCount <= n; done += Lanes::kCount) {
       const auto seen = Lanes::load_last_first(from + done);
@@ -296,7 +346,7 @@ class RxRing {
           {.data = pool_->data(id), .id = id, .length = length, .flags = more ? Packet::kMore : std::uint16_t{0}});
     }
     dma::acquire();  // DD was seen: what the device wrote before it, the frames, may be read now
-    unusual_ = judged_ != 0 || torn_;
+    plain_.limit = judged_ != 0 || torn_ ? 0 : pool_->buffer_bytes();
     return done;
   }
 
@@ -315,15 +365,27 @@ class RxRing {
         __builtin_memcpy(shadow + i, ids + i, Lanes::kCount * sizeof(std::uint32_t));
       }
     }
-    const BusAddr base = pool.bus(0);
-    const std::uint64_t stride = pool.stride();
-    POLLUX_UNROLL
-    for (ids += i; i < n; ++i, ++ids) {
-      one_by_one(ids);
-      to[i] = Format::given(base + *ids * stride);
-      shadow[i] = *ids;
-    }
+    give_one_by_one(to + i, shadow + i, ids + i, n - i);
     tail_ += n;
+  }
+
+  void give_one_by_one(Descriptor* to, std::uint32_t* shadow, const std::uint32_t* ids, std::size_t n) const noexcept {
+    const auto give = [stride = plain_.stride, base = pool_->bus(0)](Descriptor* at, std::uint64_t id) {
+      const Le64 address = (base + id * stride).value();
+      const dma::TwoWords words{__builtin_bit_cast(std::uint64_t, address), 0};
+      __builtin_memcpy(static_cast<void*>(at), &words, sizeof words);  // one store
+    };
+    for (; n >= kGroup; n -= kGroup, to += kGroup, shadow += kGroup, ids += kGroup) {
+      one_by_one(ids);
+      __builtin_memcpy(shadow, ids, kGroup * sizeof *ids);
+#pragma GCC unroll 4
+      for (std::size_t k = 0; k < kGroup; ++k) give(to + k, ids[k]);
+    }
+    for (; n != 0; --n, ++to, ++shadow, ++ids) {
+      one_by_one(ids);
+      *shadow = *ids;
+      give(to, *ids);
+    }
   }
 
   [[nodiscard]] std::uint32_t most_buffers() const noexcept {
@@ -372,14 +434,15 @@ class RxRing {
   std::uint32_t* ids_;  ///< buffer number of each slot
   BufferStore* pool_;
   Bell bell_;
-  std::uint32_t batch_;          ///< descriptors that are free before they are refilled
-  std::uint32_t rearm_at_;       ///< head_ when they are
-  std::uint32_t head_ = 0;       ///< next descriptor to harvest
-  std::uint32_t tail_ = 0;       ///< next descriptor to refill
-  std::uint32_t published_ = 0;  ///< tail_ as the device knows it
-  bool unusual_ = false;         ///< judged_ or torn_ says something, or the frame at head is none of the plain ones
-  std::uint32_t judged_ = 0;     ///< descriptors from head on that belong to a frame found good
-  bool torn_ = false;            ///< the next descriptors, up to an EOP, end a frame that was refused
+  Plain plain_;                     ///< limit 0: judged_ or torn_ says something, or the frame at head is not plain
+  std::uint32_t batch_;             ///< descriptors that are free before they are refilled
+  std::uint32_t more_after_burst_;  ///< besides, where several were harvested
+  std::uint32_t rearm_at_;          ///< head_ when batch_ are free
+  std::uint32_t head_ = 0;          ///< next descriptor to harvest
+  std::uint32_t tail_ = 0;          ///< next descriptor to refill
+  std::uint32_t published_ = 0;     ///< tail_ as the device knows it
+  std::uint32_t judged_ = 0;        ///< descriptors from head on that belong to a frame found good
+  bool torn_ = false;               ///< the next descriptors, up to an EOP, end a frame that was refused
   std::uint64_t rejected_ = 0;
   std::uint64_t starved_ = 0;
 };

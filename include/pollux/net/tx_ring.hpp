@@ -42,17 +42,9 @@ class TxRing {
         group_end_(shadow + ring.capacity()),
         pool_(&pool),
         bell_(bell),
-        quarter_(ring.capacity() / 4),
-        reap_at_(quarter_ + 1) {}
-
-  /// Writes descriptors for packets from the front of `burst`, whole frames only, as far as the ring has room; not yet
-  /// visible to the device. Returns how many packets it took. Pre: packets of 1 byte to the pool's buffer size, frames
-  /// within the device's limits and of fewer buffers than the ring has descriptors. Cost: no MMIO.
-  [[gnu::always_inline]] std::uint32_t post(PacketBurst& burst) noexcept {
-    const std::uint32_t size = burst.size();
-    if (size == 1 && post_one(*burst.begin())) return burst.forget_all(), 1;
-    return post_many(burst, size);
-  }
+        buses_(pool.bus(0)),
+        stride_(pool.stride()),
+        half_(ring.capacity() / 2) {}
 
   /// Tells the device of posted descriptors. Cost: 1 MMIO write, none when there is nothing new.
   void publish() noexcept {
@@ -63,26 +55,21 @@ class TxRing {
 
   /// Returns buffers of sent packets to the pool, oldest first, until one is met that is not sent yet or at least
   /// `enough` are back; returns how many. Cost: no MMIO; one descriptor read for some 32 packets.
-  [[gnu::noinline]] std::uint32_t reap(std::uint32_t enough) noexcept {
-    std::uint32_t total = 0;
-    for (; oldest_group_ != newest_group_ && total < enough; ++oldest_group_) {
-      const std::uint32_t end = group_end_[ring_.slot(oldest_group_)];
-      if (!Format::sent(ring_[end - 1])) return total;
-      total += give_back(end);
-    }
-    if (total < enough && clean_ != tail_ && Format::sent(ring_[tail_ - 1])) {  // every post ends with RS
-      total += give_back(tail_);
-      grouped_ = tail_;
-    }
-    return total;
-  }
+  [[gnu::noinline]] std::uint32_t reap(std::uint32_t enough) noexcept { return reap_groups(enough); }
 
-  /// Reaps when a quarter of the ring is in use, posts, publishes if `now`. The reaping is bounded, so that no call is
-  /// much dearer than its neighbours.
+  /// Takes packets from the front of `burst`, whole frames only, as far as the ring has room, and returns how many;
+  /// tells the device if `now`. Reaps when half of the ring is in use, and bounded, so that no call is much dearer than
+  /// its neighbours. Pre: packets of 1 byte to the pool's buffer size, frames within the device's limits and of fewer
+  /// buffers than the ring has descriptors. Cost: at most 1 MMIO write.
   [[gnu::always_inline]] std::uint32_t tx_burst(PacketBurst& burst, bool now) noexcept {
     POLLUX_ASSERT(&burst.pool() == pool_, "a burst of another pool");
-    if (static_cast<std::int32_t>(tail_ - reap_at_) >= 0) [[unlikely]]
-      reap_some(burst.size());
+    bool is_full = false;
+    if (static_cast<std::int32_t>(tail_ - attend_at_) >= 0) [[unlikely]]
+      is_full = attend(burst.size());
+    if (burst.size() == 1 && !is_full && post_one(*burst.begin(), now)) {
+      burst.forget_all();
+      return 1;
+    }
     const std::uint32_t n = post(burst);
     if (now) publish();
     return n;
@@ -93,7 +80,7 @@ class TxRing {
     give_back(tail_);
     clean_ = tail_ = published_ = 0;
     grouped_ = oldest_group_ = newest_group_ = 0;
-    reap_at_ = quarter_ + 1;
+    attend_at_ = reap_at_ = 0;
     ring_.clear();
   }
 
@@ -103,38 +90,55 @@ class TxRing {
 
  private:
   static constexpr std::uint32_t kReportInterval = 32;  ///< [descriptors]
-  static constexpr std::uint32_t kRetry = 8;            ///< [descriptors] posted before it is looked again
+  /// One by one, as many at a time; where there are lanes, only what they leave over is done so.
+  static constexpr std::uint32_t kGroup = Lanes::kCount > 1 ? 1 : 4;
+  static constexpr std::uint32_t kRetry = 8;  ///< [descriptors] posted before it is looked again
 
-  /// Before a burst of `size` packets, with more than a quarter of the ring in use: enough that it does not grow. Where
-  /// nothing has been sent, the device is asked again some packets later, not at each.
-  [[gnu::noinline]] void reap_some(std::uint32_t size) noexcept {
-    const std::uint32_t n = in_use() > quarter_ ? reap(size) : 0;
-    const std::uint32_t full = clean_ + quarter_ + 1, later = tail_ + kRetry;
-    reap_at_ = n != 0 || static_cast<std::int32_t>(full - tail_) > 0 ? full : later;
+  [[gnu::always_inline]] std::uint32_t reap_groups(std::uint32_t enough) noexcept {
+    std::uint32_t end = clean_, group = oldest_group_;
+    for (const std::uint32_t newest = newest_group_; end - clean_ < enough; ++group) {
+      const bool is_last = group == newest;  // what is no group yet; every post ends with RS
+      const std::uint32_t next = is_last ? tail_ : group_end_[ring_.slot(group)];
+      if (next == end || !Format::sent(ring_[next - 1])) break;
+      end = next;
+      if (is_last) {
+        grouped_ = tail_;
+        break;
+      }
+    }
+    oldest_group_ = group;
+    return end != clean_ ? give_back(end) : 0;
+  }
+
+  /// What is not done for each packet, before a burst of `size`: ends a group, reaps so much that what is in use does
+  /// not grow beyond half of the ring. Where nothing has been sent, the device is asked again some packets later, not
+  /// at each. Returns whether no descriptor is free.
+  [[gnu::noinline]] bool attend(std::uint32_t size) noexcept {
+    end_group();  // every post ends with RS
+    const std::uint32_t n = in_use() > half_ ? reap_groups(2 * size) : 0;
+    const std::uint32_t most = ring_.capacity() - 1, full = clean_ + most;
+    reap_at_ = earliest(clean_ + half_ + 1, full);
+    if (n == 0 && static_cast<std::int32_t>(reap_at_ - tail_) <= 0) reap_at_ = earliest(tail_ + kRetry, full);
+    attend_at_ = earliest(reap_at_, grouped_ + kReportInterval);
+    return full == tail_;
+  }
+  static std::uint32_t earliest(std::uint32_t a, std::uint32_t b) noexcept {
+    return static_cast<std::int32_t>(a - b) < 0 ? a : b;
   }
 
   [[nodiscard]] bool is_possible(const Packet& p, std::uint32_t least) const noexcept {
     return p.length >= least && p.length <= pool_->buffer_bytes();
   }
 
-  /// As post, of one frame in one buffer. Returns whether it was one, and there was room.
-  [[gnu::always_inline]] bool post_one(const Packet& packet) noexcept {
-    const std::uint64_t word1 = packet.word1(), length = word1 >> 32;
-    if (length > 0xFFFF || in_use() == ring_.capacity() - 1) [[unlikely]]  // flags lie above it
-      return false;
-    POLLUX_ASSERT(is_possible(packet, Format::kMinFrame), "no such frame");
-    const std::uint32_t slot = ring_.slot(tail_++);
-    const auto id = static_cast<std::uint32_t>(word1);
-    dma::store_two(&ring_[slot], pool_->bus(id).value(),
-                   (Format::kWhole + Format::kReport + length) | Format::more_lengths(length));
-    ids_[slot] = id;
-    end_group();
-    return true;
-  }
-  std::uint32_t post_many(PacketBurst& burst, std::uint32_t size) noexcept {
-    if (free() < size) [[unlikely]]
+  /// Writes the descriptors, not yet visible to the device. Returns how many packets it took.
+  [[gnu::always_inline]] std::uint32_t post(PacketBurst& burst) noexcept {
+    const std::uint32_t size = burst.size();
+    std::uint32_t most = size;
+    if (free() < size) [[unlikely]] {
       reap(size - free());
-    const std::uint32_t most = free() < size ? free() : size, slot = ring_.slot(tail_);
+      if (free() < size) most = free();
+    }
+    const std::uint32_t slot = ring_.slot(tail_);
     std::uint32_t n = 0;
     if (most <= kReportInterval && slot + most <= ring_.capacity()) [[likely]] {
       n = post_run(burst.begin(), slot, most);
@@ -147,9 +151,27 @@ class TxRing {
     return n;
   }
 
+  /// As post and publish, of the one packet of a burst. Returns whether it was a whole frame. Pre: there is room.
+  [[gnu::always_inline]] bool post_one(const Packet& p, bool now) noexcept {
+    const std::uint64_t id = p.id, length = p.flags_length();
+    if (length > 0xFFFF) [[unlikely]]  // a part of a frame
+      return false;
+    POLLUX_ASSERT(length >= Format::kMinFrame && length <= pool_->buffer_bytes(), "no such frame");
+    const std::uint32_t tail = tail_ + 1, slot = ring_.slot(tail_);
+    tail_ = tail;
+    ids_[slot] = p.id;
+    dma::store_two(&ring_[slot], (buses_ + id * stride_).value(),
+                   (Format::kWhole + Format::kReport + length) | Format::more_lengths(length));
+    if (now) {
+      published_ = tail;
+      bell_.ring(ring_.slot(tail));
+    }
+    return true;
+  }
+
   /// Posts frames of one buffer each, the last with RS; stops before one of several. Returns how many.
   /// Pre: n <= kReportInterval; none of the descriptors wraps.
-  std::uint32_t post_run(const Packet* from, std::uint32_t slot, std::uint32_t n) noexcept {
+  [[gnu::always_inline]] std::uint32_t post_run(const Packet* from, std::uint32_t slot, std::uint32_t n) noexcept {
     const std::uint32_t whole = post_whole(from, slot, n);
     if (whole == 0) [[unlikely]]
       return 0;
@@ -179,19 +201,36 @@ class TxRing {
     if constexpr (Lanes::kCount > 1) {
       if (n >= Lanes::kCount) i = post_lanes(from, to, ids, n);
     }
-    const std::uint64_t stride = pool_->stride(), base = pool_->bus(0).value();
-    const Packet* next = from + i;
-    POLLUX_UNROLL
-    for (; i < n; ++i, ++next) {
-      one_by_one(next);
-      const std::uint64_t packet = next->word1(), length = packet >> 32;
-      if (length > 0xFFFF) break;  // flags lie above it
-      const auto id = static_cast<std::uint32_t>(packet);
-      dma::store_two(to + i, base + id * stride, (Format::kWhole + length) | Format::more_lengths(length));
-      ids[i] = id;
-    }
+    i += post_one_by_one(from + i, to + i, ids + i, n - i);
     for (std::size_t k = 0; k < i; ++k) POLLUX_ASSERT(is_possible(from[k], Format::kMinFrame), "no such frame");
     return static_cast<std::uint32_t>(i);
+  }
+
+  /// As post_whole, packet by packet.
+  std::size_t post_one_by_one(const Packet* from, Descriptor* to, std::uint32_t* ids, std::size_t n) const noexcept {
+    const auto post = [stride = stride_, base = buses_.value()](const Packet& p, Descriptor* at, std::uint32_t& id_at) {
+      const std::uint64_t id = p.id, length = p.flags_length();
+      if (length > 0xFFFF) [[unlikely]]  // a part of a frame
+        return false;
+      id_at = p.id;
+      dma::store_two(at, base + id * stride, (Format::kWhole + length) | Format::more_lengths(length));
+      return true;
+    };
+    std::size_t i = 0;
+    for (; i + kGroup <= n; i += kGroup, from += kGroup, to += kGroup, ids += kGroup) {
+      one_by_one(from);
+#pragma GCC unroll 4
+      for (std::size_t k = 0; k < kGroup; ++k) {
+        if (!post(from[k], to + k, ids[k])) [[unlikely]]
+          return i + k;
+      }
+    }
+    for (; i < n; ++i, ++from, ++to, ++ids) {
+      one_by_one(from);
+      if (!post(*from, to, *ids)) [[unlikely]]
+        return i;
+    }
+    return n;
   }
 
   /// As post_whole, whole groups of packets: all there are, or none if one of these packets has a flag.
@@ -199,8 +238,8 @@ class TxRing {
     requires(Lanes::kCount > 1)
   {
     constexpr std::uint64_t kFlags = std::uint64_t{0xFFFF} << 48;
-    const auto scale = Lanes::pairs(pool_->stride(), 1), word1_bits = Lanes::pairs(0, ~std::uint64_t{0});
-    const auto first = Lanes::pairs(pool_->bus(0).value(), Format::kWhole);
+    const auto scale = Lanes::pairs(stride_, 1), word1_bits = Lanes::pairs(0, ~std::uint64_t{0});
+    const auto first = Lanes::pairs(buses_.value(), Format::kWhole);
     auto all = Lanes::pairs(0, 0);
     std::size_t i = 0;
     for (; i + Lanes::kCount <= n; i += Lanes::kCount) {
@@ -239,7 +278,9 @@ class TxRing {
 
   /// The descriptor before tail has RS: here a group ends, if it has become large enough.
   void end_group() noexcept {
-    if (tail_ - grouped_ >= kReportInterval) group_end_[ring_.slot(newest_group_++)] = grouped_ = tail_;
+    if (tail_ - grouped_ < kReportInterval) return;
+    group_end_[ring_.slot(newest_group_++)] = grouped_ = tail_;
+    attend_at_ = earliest(reap_at_, grouped_ + kReportInterval);
   }
 
   /// Length of the frame that begins at packet i [bytes]. Pre: its end is in the burst.
@@ -257,10 +298,10 @@ class TxRing {
     const std::uint32_t n = end - clean_;
     const std::uint32_t first = ring_.slot(clean_);
     const std::uint32_t to_wrap = ring_.capacity() - first;
-    const std::uint32_t head_part = n < to_wrap ? n : to_wrap;
-    pool_->give({ids_ + first, head_part});
-    pool_->give({ids_, n - head_part});
     clean_ = end;
+    pool_->give({ids_ + first, n < to_wrap ? n : to_wrap});
+    if (n > to_wrap) [[unlikely]]
+      pool_->give({ids_, n - to_wrap});
     return n;
   }
 
@@ -269,11 +310,14 @@ class TxRing {
   std::uint32_t* group_end_;  ///< ring of indices: one past the descriptor with RS that ends a group
   BufferStore* pool_;
   Bell bell_;
-  std::uint32_t quarter_;        ///< of the ring; with more in use, it is looked what has been sent
-  std::uint32_t reap_at_;        ///< tail_ when it is looked next
-  std::uint32_t clean_ = 0;      ///< oldest packet not reaped
+  BusAddr buses_;                ///< of the pool's buffer 0
+  std::uint64_t stride_;         ///< of the pool's buffers [bytes]
   std::uint32_t tail_ = 0;       ///< next descriptor to post
+  std::uint32_t attend_at_ = 0;  ///< tail_ when more is to be done than to post; before it, a descriptor is free
+  std::uint32_t reap_at_ = 0;    ///< tail_ when it is looked what has been sent
   std::uint32_t published_ = 0;  ///< tail_ as the device knows it
+  std::uint32_t clean_ = 0;      ///< oldest packet not reaped
+  std::uint32_t half_;           ///< of the ring
   std::uint32_t grouped_ = 0;    ///< where the newest group ends: [grouped, tail) is one to be
   std::uint32_t oldest_group_ = 0;
   std::uint32_t newest_group_ = 0;
