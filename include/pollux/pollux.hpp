@@ -105,6 +105,10 @@
 #include <pollux/sim/interrupts.hpp>
 #include <pollux/sim/offload.hpp>
 #include <pollux/sim/nic.hpp>
+#include <pollux/sim/rss_table.hpp>
+#include <pollux/sim/mii_phy.hpp>
+#include <pollux/sim/gigabit_regs.hpp>
+#include <pollux/sim/gigabit_mac.hpp>
 #include <pollux/sim/backend.hpp>
 #include <pollux/sim/served_device.hpp>
 #include <pollux/sim/client_memory.hpp>

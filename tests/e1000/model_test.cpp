@@ -1232,7 +1232,7 @@ TEST_F(Raw, OwnFcsInsteadOfTheDevices) {
   start_tx();
   Frame f = ethernet(kOther, 60);
   const Frame without = f;
-  const std::uint32_t fcs = model::frame_check_sequence(f);
+  const std::uint32_t fcs = sim::ethernet_fcs(f);
   for (unsigned i = 0; i < 4; ++i) f.push_back(static_cast<std::byte>(fcs >> (8 * i)));
   describe_tx(tx_bytes(f), kEop | 64);
   go();

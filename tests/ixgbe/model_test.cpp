@@ -348,7 +348,7 @@ TEST(TestArithmetic, KnownVectors) {
   for (char c = '1'; c <= '9'; ++c) digits.push_back(static_cast<std::byte>(c));
   EXPECT_EQ(crc_reflected(digits, 0, 9, 0xEDB88320), 0xCBF43926u);
   EXPECT_EQ(crc_reflected(digits, 0, 9, 0x82F63B78), 0xE3069283u);
-  EXPECT_EQ(ixgbe::model::ethernet_fcs(digits), 0xCBF43926u);
+  EXPECT_EQ(sim::ethernet_fcs(digits), 0xCBF43926u);
 }
 
 TEST_F(ModelTest, EveryRegisterOfTheTableIsReadableAndTheTableDoesNotOverlap) {

@@ -26,7 +26,7 @@ inline bool Model82574::drain() noexcept {
     moved = true;
   }
   for (Ring& ring : rx_) look_at_rx_tail(ring);
-  control_flow();
+  control_flow(fifo_bytes_);
   return moved;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include <pollux/e1000/model_regs.hpp>
+#include <pollux/sim/mii_phy.hpp>
 
 namespace pollux::e1000::model {
 
@@ -75,19 +76,8 @@ struct TxSegments {
 // ---- PHY [IEEE 802.3 clause 22, M88E1000 family] --------------------------------------------------------------------
 
 namespace phy {
-inline constexpr std::uint32_t kAddress = 1, kOpWrite = 1, kOpRead = 2;
-inline constexpr std::uint32_t kBmcr = 0, kBmsr = 1, kAnlpar = 5, kAner = 6, kStat1000 = 10, kStatus = 17, kPage = 22;
-inline constexpr std::uint32_t kPaged = 16;  ///< registers from here on lie on pages; but the one that selects the page
-inline constexpr std::uint16_t kBmcrReset = 1 << 15, kBmcrLoopback = 1 << 14, kBmcrAutoneg = 1 << 12,
-                               kBmcrPowerDown = 1 << 11, kBmcrIsolate = 1 << 10, kBmcrRestart = 1 << 9;
-inline constexpr std::uint16_t kBmsrLink = 1 << 2, kBmsrComplete = 1 << 5;
-
-struct PhySpec {
-  std::uint32_t number;
-  std::uint16_t writable, reset;
-  std::uint32_t page = 0;
-};
-inline constexpr PhySpec kRegisters[] = {
+inline constexpr std::uint32_t kAddress = 1;
+inline constexpr sim::MiiPhy::Spec kRegisters[] = {
     {0, 0x7D40, 0x1140},   // BMCR; RESET and AN_RESTART clear themselves
     {1, 0, 0x7949},        // BMSR
     {2, 0, 0x0141},        // id
@@ -116,14 +106,12 @@ inline constexpr PhySpec kRegisters[] = {
     {20, 0xFFFF, 0, 769},
     {16, 0xFFFF, 0, 776},
 };
-inline constexpr std::uint16_t kAnlparDone = 0x47E0, kStat1000Done = 0x3C00, kStatusUp = 0xAC08, kStatusDown = 0x0008;
-[[nodiscard]] constexpr const PhySpec* find(std::uint32_t number, std::uint32_t page) noexcept {
-  if (number < kPaged || number == kPage) page = 0;
-  for (const PhySpec& r : kRegisters) {
-    if (r.number == number && r.page == page) return &r;
-  }
-  return nullptr;
-}
+inline constexpr sim::MiiPhy::Chip kChip{.registers = kRegisters,
+                                         .page_register = 22,
+                                         .page_mask = 0xFFFF,
+                                         .status = 17,
+                                         .status_up = 0xAC08,
+                                         .status_down = 0x0008};
 }  // namespace phy
 
 }  // namespace pollux::e1000::model

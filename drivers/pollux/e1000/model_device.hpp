@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Model82574: the device's state and what its parts do, one line each; the parts are in model_general, model_link,
-// model_queue, model_interrupt, model_receive, model_deliver, model_transmit and model_stats. Include model.hpp to use
-// it.
+// Model82574: the device's state and what its parts do, one line each; the parts are in model_general,
+// model_queue, model_interrupt, model_receive, model_deliver and model_transmit. Include model.hpp to use it.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -18,60 +17,28 @@
 #include <pollux/e1000/model_quirks.hpp>
 #include <pollux/e1000/model_regs.hpp>
 #include <pollux/net/mac.hpp>
-#include <pollux/sim/nic.hpp>
+#include <pollux/sim/gigabit_mac.hpp>
 #include <pollux/sim/offload.hpp>
 
 namespace pollux::e1000 {
 
-struct Model82574Config {
-  MacAddress mac{{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}};  ///< in the NVM
-  // How long things take in the model's time. Where that stands still (no set_time), all must be 0: see `instant`;
-  // then a PAUSE ends with XON only, and EITR, ITR, RDTR and TIDV never run out.
-  Nanos reset = 2_us;
-  Nanos nvm_load = 200_us;
-  Nanos mdio = 20_us;
-  Nanos autonegotiation = 500_ms;
-  Quirk quirks = Quirk::kNone;
-
-  /// A device that needs no time: for models stepped by another thread, without a clock.
-  [[nodiscard]] Model82574Config instant() const noexcept {
-    Model82574Config out = *this;
-    out.reset = out.nvm_load = out.mdio = out.autonegotiation = Nanos{};
-    return out;
-  }
-};
-
-namespace model {
-
-/// CRC-32 of Ethernet, as its four bytes go over the wire, lowest first.
-inline std::uint32_t frame_check_sequence(std::span<const std::byte> bytes) noexcept {
-  static constexpr auto kTable = [] {
-    std::array<std::uint32_t, 256> table{};
-    for (std::uint32_t i = 0; i < 256; ++i) {
-      table[i] = i;
-      for (int k = 0; k < 8; ++k) table[i] = table[i] >> 1 ^ ((table[i] & 1) != 0 ? 0xEDB8'8320u : 0);
-    }
-    return table;
-  }();
-  std::uint32_t crc = ~0u;
-  for (const std::byte b : bytes) crc = crc >> 8 ^ kTable[(crc ^ std::to_integer<std::uint32_t>(b)) & 0xFF];
-  return ~crc;
-}
-
-}  // namespace model
+using Model82574Config = sim::GigabitConfig<Quirk>;
 
 /// Threads, faults, ways of running: see sim::NicModel.
 /// Not modelled: the MSI-X table and its masks (whoever serves the vectors has
 /// them), the I/O and flash BARs, EECD bit-bang, speeds other than 1000 full duplex, ACK interrupts, time stamps,
 /// wake-up, write-back thresholds above 1, what the PHY's pages other than 0 do (those that Linux writes are there).
-class Model82574 : private model::QuirkedTable, public sim::NicModel {
+class Model82574 : private model::QuirkedTable, public sim::GigabitMac {
  public:
   static constexpr Identity kIdentity{.name = "82574L", .id = {.vendor = 0x8086, .device = 0x10D3}, .revision = 0};
   static constexpr std::size_t kBarBytes = 128 * 1024;
   static constexpr unsigned kQueues = 2, kVectors = 5;
 
   Model82574(sim::Iommu& iommu, sim::WireEnd& wire, sim::FaultLog& faults, const Model82574Config& config = {})
-      : QuirkedTable(config.quirks), NicModel(kIdentity, kBarBytes, specs, iommu, wire, faults), config_(config) {
+      : QuirkedTable(config.quirks),
+        GigabitMac(kIdentity, kBarBytes, specs, iommu, wire, faults, kChip, config),
+        config_(config) {
+    if (quirk(Quirk::kQemuNoPause)) ignore_pause();
     set_up_configuration_space();
     set_up_nvm();
     power_on();
@@ -83,14 +50,14 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   void hold_mdio(bool held) noexcept { firmware_has_mdio_ = held; }
 
  private:
-  using Bytes = sim::Bytes;
-  using ConstBytes = sim::ConstBytes;
-  using Kind = sim::FaultKind;
-
+  static constexpr Chip kChip{.phy = model::phy::kChip,
+                              .phy_address = model::phy::kAddress,
+                              .receive_addresses = Ral::kCount,
+                              .status_always = model::kStatusAlways,
+                              .nvm_words = 64};
   static constexpr std::uint32_t kMostDescriptors = 4096;
   static constexpr std::uint32_t kDescriptorBytes = 16;
   static constexpr std::uint32_t kUnseen = ~0u;
-  static constexpr std::size_t kFcs = 4;
   static constexpr std::size_t kLongestNormalFrame = 1522;   ///< without LPE, FCS and a tag included [bytes]
   static constexpr std::size_t kLongestFrame = 9234;         ///< with LPE, FCS included [bytes]
   static constexpr std::size_t kLongestTso = 1u << 18;       ///< [bytes]
@@ -173,17 +140,11 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   void put(reg::Assign<R> fields, std::uint32_t i = 0) noexcept {
     registers().poke(R::offset({i}), fields.applied_to(value<R>(i)).bits);
   }
-  [[nodiscard]] std::uint32_t peek(std::uint32_t at) noexcept { return registers().peek(at); }
-  void poke(std::uint32_t at, std::uint32_t v) noexcept { registers().poke(at, v); }
   [[nodiscard]] bool quirk(Quirk one) const noexcept { return has(config_.quirks, one); }
   /// The causes that there are.
   [[nodiscard]] std::uint32_t causes() const noexcept {
     return model::cause::kAll | (quirk(Quirk::kLinuxTestsReservedCauses) ? model::cause::kReserved : 0);
   }
-  void fault(Kind kind, std::uint32_t at, std::string rule, std::uint64_t v) noexcept {
-    registers().fault(kind, at, std::move(rule), v);
-  }
-
   /// A quirk let bits be written that are not there.
   void restore_ignored(std::uint32_t at, std::uint32_t old) noexcept {
     if (!quirk(Quirk::kLinuxTestsRegisters)) return;
@@ -204,33 +165,10 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   void begin_reset() noexcept;
   void power_on() noexcept;
   void reset_device() noexcept override;
-  void begin_nvm_load() noexcept;
-  void finish_nvm_load() noexcept;
   void set_up_nvm() noexcept;
-  void read_nvm() noexcept;
-  void write_nvm() noexcept;
   void pass_time() noexcept;
   bool work() noexcept override;
   void set_up_configuration_space() noexcept;
-
-  // MDIO, PHY, link, flow control (model_link).
-  void on_mdic(std::uint32_t command) noexcept;
-  [[nodiscard]] std::uint16_t& held(const model::phy::PhySpec& spec) noexcept {
-    return phy_[static_cast<std::size_t>(&spec - std::begin(model::phy::kRegisters))];
-  }
-  [[nodiscard]] std::uint16_t bmcr() noexcept { return held(*model::phy::find(model::phy::kBmcr, 0)); }
-  [[nodiscard]] std::uint16_t read_phy(const model::phy::PhySpec& spec) noexcept;
-  void write_phy(const model::phy::PhySpec& spec, std::uint16_t data) noexcept;
-  void reset_phy(std::uint32_t below = 32) noexcept;
-  void negotiate() noexcept;
-  void update_link() noexcept;
-  [[nodiscard]] bool link_up() noexcept { return value<Status>()[Status::lu]; }
-  [[nodiscard]] bool loopback() noexcept;
-  [[nodiscard]] bool paused() const noexcept { return paused_until_ > now(); }
-  [[nodiscard]] bool is_flow_control(ConstBytes frame) noexcept;
-  bool obey_pause(ConstBytes frame, bool& pass) noexcept;
-  void control_flow() noexcept;
-  bool send_pause(std::uint32_t quanta) noexcept;
 
   // Rings of both directions (model_queue).
   [[nodiscard]] bool has_posted(const Ring& ring) noexcept;
@@ -252,11 +190,12 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   [[nodiscard]] bool awaits_descriptor(Ring& ring) noexcept;
   [[nodiscard]] const std::byte* head_descriptor(Ring& ring, const char* what) noexcept;
   void advance_head(Ring& ring) noexcept;
-  [[nodiscard]] bool may_access_memory() noexcept { return !value<Ctrl>()[Ctrl::gio_master_disable]; }
+
+  [[nodiscard]] bool loopback() noexcept override;
 
   // Interrupts (model_interrupt).
   bool on_interrupt_write(std::uint32_t at, std::uint32_t v) noexcept;
-  void raise_cause(std::uint32_t causes) noexcept;
+  void raise_cause(std::uint32_t causes) noexcept override;
   [[nodiscard]] std::uint32_t active() noexcept;
   [[nodiscard]] bool msix_on() noexcept { return (config().read(kMsix + 2, 2) >> 15 & 1) != 0; }
   [[nodiscard]] bool msi_on() noexcept { return (config().read(kMsi + 2, 2) & 1) != 0; }
@@ -272,9 +211,6 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   // Receive: filters, checksums, queue choice (model_receive).
   bool take_off_wire() noexcept;
   void receive(ConstBytes frame) noexcept;
-  [[nodiscard]] bool accepted_address(ConstBytes frame, bool& inexact) noexcept;
-  [[nodiscard]] bool is_tagged(ConstBytes frame) noexcept;
-  [[nodiscard]] bool accepted_vlan(ConstBytes frame) noexcept;
   [[nodiscard]] bool accepted_size(ConstBytes frame) noexcept;
   [[nodiscard]] Stored describe(ConstBytes frame) noexcept;
   [[nodiscard]] std::uint32_t verdict(ConstBytes frame, const sim::ParsedFrame& p) noexcept;
@@ -309,14 +245,6 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
   void insert_checksums(unsigned q) noexcept;
   void send_segments(unsigned q, const TxDescriptorWords& words) noexcept;
   void emit(unsigned q, std::vector<std::byte>& frame, const TxDescriptorWords& words) noexcept;
-  static bool take_own_fcs(std::vector<std::byte>& frame) noexcept;
-
-  // Statistics [8254x 13.7] (model_stats).
-  void count(std::uint32_t at) noexcept;
-  void count_pair(std::uint32_t low, std::uint64_t n) noexcept;
-  void count_received(ConstBytes frame) noexcept;
-  void count_sent(ConstBytes frame) noexcept;
-  void count_size(std::uint32_t first, std::size_t bytes) noexcept;
 
   struct Throttle {
     std::uint32_t causes = 0;  ///< waiting to be sent
@@ -326,26 +254,18 @@ class Model82574 : private model::QuirkedTable, public sim::NicModel {
 
   Model82574Config config_;
   std::array<Ring, kQueues> rx_{}, tx_{};
-  std::array<std::uint16_t, 64> nvm_{};
-  std::array<std::uint16_t, std::size(model::phy::kRegisters)> phy_{};  ///< in the order of the table
-
-  bool resetting_ = false, nvm_loading_ = false, mdio_pending_ = false, firmware_has_mdio_ = false;
-  Nanos reset_done_, nvm_loaded_at_, mdio_done_, negotiated_at_;
-  std::uint32_t mdio_answer_ = 0;
-  bool carrier_ = false, negotiated_ = false, link_was_lost_ = true;
+  bool resetting_ = false, firmware_has_mdio_ = false;
+  Nanos reset_done_;
 
   std::deque<Stored> fifo_;  ///< the receive packet buffer
   std::size_t fifo_bytes_ = 0;
   bool awaiting_ = false;  ///< its first frame waits for descriptors that are on their way here
-  Nanos xoff_until_;
-  bool xoff_sent_ = false;
   Delay rx_delay_{model::stat::kIcrxptc, model::stat::kIcrxatc},
       tx_delay_{model::stat::kIctxptc, model::stat::kIctxatc};
 
   std::array<Outgoing, kQueues> outgoing_;
   TxContext context_;
   std::deque<std::vector<std::byte>> sending_;  ///< frames the wire would not take yet
-  Nanos paused_until_;                          ///< by the link partner
 
   std::array<Throttle, kVectors> throttled_{};
   Nanos last_interrupt_;

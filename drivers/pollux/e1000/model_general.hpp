@@ -22,9 +22,7 @@ inline void Model82574::prepare_read(std::uint32_t offset) noexcept {
 inline std::uint32_t Model82574::after_read(std::uint32_t offset, std::uint32_t v) noexcept {
   if (offset == Icr::offset()) after_icr_read(v);
   if (offset == model::Swsm::offset()) put(model::Swsm::smbi(true));
-  for (const std::uint32_t low : model::stat::kPairs) {
-    if (offset == low + 4) poke(low, 0);
-  }
+  clear_pair(offset);
   return v;
 }
 
@@ -56,14 +54,14 @@ inline bool Model82574::on_general_write(std::uint32_t at, std::uint32_t old, st
       on_ctrl(old);
       return true;
     case Eecd::offset():
-      v &= decltype(model::EecdGrant::req)::kMask;
-      put(model::EecdGrant::gnt.from(v != 0));
+      grant_nvm(v);
       return true;
-    case model::Eerd::offset():
+    case sim::gigabit::kEerd:
       read_nvm();
       return true;
-    case model::Eewr::offset():
-      write_nvm();
+    case sim::gigabit::kEewr:
+      if (write_nvm() && quirk(Quirk::kQemuEewrDoneInEerd))
+        registers().set(sim::gigabit::kEerd, sim::gigabit::kNvmDone);
       return true;
     case CtrlExt::offset():
       if (value<CtrlExt>()[model::CtrlExtMore::ee_rst]) {
@@ -123,10 +121,7 @@ inline void Model82574::descriptor_fault(const Ring& ring, std::uint32_t index, 
 inline void Model82574::on_ctrl(std::uint32_t old) noexcept {
   const auto ctrl = value<Ctrl>();
   if (ctrl[Ctrl::rst]) return begin_reset();
-  const bool was_in_reset = reg::Value<Ctrl>{old}[Ctrl::phy_rst];
-  if (ctrl[Ctrl::phy_rst]) reset_phy();
-  if (was_in_reset && !ctrl[Ctrl::phy_rst]) negotiate();
-  update_link();
+  reset_phy_by_ctrl(reg::Value<Ctrl>{old}[Ctrl::phy_rst]);
   (void)work();
 }
 
@@ -155,17 +150,12 @@ inline void Model82574::power_on() noexcept {
   fifo_.clear();
   fifo_bytes_ = 0;
   sending_.clear();
-  paused_until_ = xoff_until_ = Nanos{};
   rx_delay_.causes = tx_delay_.causes = 0;
-  xoff_sent_ = false;
   throttled_ = {};
   message_sent_ = false;
   resetting_ = false;
-  reset_phy();
-  negotiate();
-  update_link();
-  if (quirk(Quirk::kQemuLinkUpAtReset)) negotiated_at_ = now();
-  begin_nvm_load();
+  power_on_mac();
+  if (quirk(Quirk::kQemuLinkUpAtReset)) phy().end_negotiation(now());
   update_link();
   update_level();
 }
@@ -174,45 +164,10 @@ inline void Model82574::reset_device() noexcept {
   finish_nvm_load();
 }
 
-inline void Model82574::begin_nvm_load() noexcept {
-  nvm_loading_ = true;
-  nvm_loaded_at_ = now() + config_.nvm_load;
-  put(Eecd::auto_rd(false));
-  put(model::Eemngctl::cfg_done.from(false));
-}
-inline void Model82574::finish_nvm_load() noexcept {
-  nvm_loading_ = false;
-  poke(Ral::offset({0}), nvm_[0] | std::uint32_t{nvm_[1]} << 16);
-  put(Rah::address.from(nvm_[2]) | Rah::av(true));
-  put(Eecd::auto_rd(true));
-  put(model::Eemngctl::cfg_done.from(true));
-}
 inline void Model82574::set_up_nvm() noexcept {
-  const auto& mac = config_.mac.bytes;
-  for (std::size_t i = 0; i < 3; ++i) nvm_[i] = static_cast<std::uint16_t>(mac[2 * i] | mac[2 * i + 1] << 8);
-  nvm_[0x0D] = kIdentity.id.device;
-  nvm_[0x0E] = kIdentity.id.vendor;
-  std::uint16_t sum = 0;
-  for (const std::uint16_t word : nvm_) sum = static_cast<std::uint16_t>(sum + word);
-  nvm_.back() = static_cast<std::uint16_t>(0xBABA - sum);  // words 0 to 3F add up to BABA
-}
-inline void Model82574::read_nvm() noexcept {
-  using model::Eerd;
-  const auto eerd = value<Eerd>();
-  if (!eerd[Eerd::start]) return;
-  const std::uint32_t at = eerd[Eerd::address];
-  if (at >= nvm_.size()) fault(Kind::kAccessMode, Eerd::offset(), text::cat("the NVM has no word ", at), eerd.bits);
-  put(Eerd::data.from(at < nvm_.size() ? nvm_[at] : 0xFFFFu) | Eerd::done(true) | Eerd::start(false));
-}
-inline void Model82574::write_nvm() noexcept {
-  using model::Eerd, model::Eewr;
-  const auto eewr = value<Eewr>();
-  if (!eewr[Eewr::start]) return;
-  const std::uint32_t at = eewr[Eewr::address];
-  if (at >= nvm_.size()) return fault(Kind::kAccessMode, Eewr::offset(), text::cat("the NVM has no word ", at), at);
-  nvm_[at] = static_cast<std::uint16_t>(eewr[Eewr::data]);
-  put(Eewr::done(true) | Eewr::start(false));
-  if (quirk(Quirk::kQemuEewrDoneInEerd)) put(Eerd::done(true));
+  nvm()[0x0D] = kIdentity.id.device;
+  nvm()[0x0E] = kIdentity.id.vendor;
+  set_nvm_checksum();
 }
 
 // ---- Time ----------------------------------------------------------------------------------------------------------
@@ -224,18 +179,14 @@ inline void Model82574::pass_time() noexcept {
     resetting_ = false;
     put(Ctrl::rst(false));
   }
-  if (nvm_loading_ && !resetting_ && t >= nvm_loaded_at_) finish_nvm_load();
-  if (mdio_pending_ && t >= mdio_done_) {
-    mdio_pending_ = false;
-    poke(Mdic::offset(), mdio_answer_);
-    if (value<Mdic>()[Mdic::ie]) raise_cause(model::cause::kMdac);
-  }
-  update_link();
+  pass_mac_time(resetting_);
   for (Delay* delay : {&rx_delay_, &tx_delay_}) {
     if (delay->causes != 0 && t >= delay->due) end_delay(*delay);
   }
   send_throttled();
 }
+
+inline bool Model82574::loopback() noexcept { return value<Rctl>()[Rctl::lbm] == 3 || phy().loops(); }
 
 inline bool Model82574::work() noexcept {
   pass_time();

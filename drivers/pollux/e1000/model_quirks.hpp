@@ -58,6 +58,7 @@ inline constexpr IgnoredBits kTestedByLinux[] = {
 /// The register table as the quirks leave it. Apart, because it must be there before the base class.
 struct QuirkedTable {
   explicit QuirkedTable(Quirk quirks) : specs(std::begin(kModelRegisters), std::end(kModelRegisters)) {
+    specs.insert(specs.end(), std::begin(sim::gigabit::kStatistics), std::end(sim::gigabit::kStatistics));
     for (sim::RegSpec& spec : specs) {
       if (spec.offset == Iam::offset() && has(quirks, Quirk::kLinuxWritesReservedIam)) spec.mask = ~0u;
       if ((spec.offset == Icr::offset() || spec.offset == Ics::offset() || spec.offset == Ims::offset()) &&

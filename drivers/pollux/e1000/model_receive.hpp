@@ -54,38 +54,6 @@ inline void Model82574::receive(ConstBytes frame) noexcept {
   (void)drain();
 }
 
-/// Promiscuous, own addresses, multicast hash, broadcast.
-inline bool Model82574::accepted_address(ConstBytes frame, bool& inexact) noexcept {
-  const auto rctl = value<Rctl>();
-  const auto destination = load_header<MacAddress>(frame.data());
-  for (std::uint32_t i = 0; i < Ral::kCount; ++i) {
-    const auto rah = value<Rah>(i);
-    if (!rah[Rah::av] || rah[Rah::as] > 1) continue;
-    const std::byte* compared = frame.data() + 6 * rah[Rah::as];
-    if (load_header<Le32>(compared) == peek(Ral::offset({i})) && load_header<Le16>(compared + 4) == rah[Rah::address]) {
-      return true;
-    }
-  }
-  if (destination == MacAddress::broadcast()) return rctl[Rctl::bam];
-  inexact = true;
-  if (!destination.is_multicast()) return rctl[Rctl::upe];
-  if (rctl[Rctl::mpe]) return true;
-  constexpr unsigned kShift[] = {4, 3, 2, 0};
-  const unsigned top = destination.bytes[5] * 256u + destination.bytes[4];
-  const unsigned hash = top >> kShift[rctl[Rctl::mo]] & 0xFFF;
-  return (peek(Mta::offset({hash >> 5})) >> (hash & 31) & 1) != 0;
-}
-inline bool Model82574::is_tagged(ConstBytes frame) noexcept {
-  return frame.size() >= 18 && sim::get16(frame, 12) == value<Vet>()[Vet::vet];
-}
-inline bool Model82574::accepted_vlan(ConstBytes frame) noexcept {
-  const auto rctl = value<Rctl>();
-  if (!rctl[Rctl::vfe] || !is_tagged(frame)) return true;
-  const unsigned tci = sim::get16(frame, 14);
-  const unsigned id = tci & 0xFFF;
-  if (rctl[Rctl::cfien] && (tci >> 12 & 1) != (rctl[Rctl::cfi] ? 1u : 0u)) return false;
-  return (peek(Vfta::offset({id >> 5})) >> (id & 31) & 1) != 0;
-}
 inline bool Model82574::accepted_size(ConstBytes frame) noexcept {
   namespace stat = model::stat;
   const std::size_t standard = is_tagged(frame) ? kMaxVlanFrame : kMaxFrame;
@@ -111,7 +79,7 @@ inline Model82574::Stored Model82574::describe(ConstBytes frame) noexcept {
   out.status = verdict(frame, parsed);
   if (quirk(Quirk::kQemuPadsReceived) && out.bytes.size() < kMinFrame) out.bytes.resize(kMinFrame);
   const bool strip = value<Rctl>()[Rctl::secrc];
-  const std::uint32_t fcs = strip ? 0 : model::frame_check_sequence(out.bytes);  // over all of the frame, its tag too
+  const std::uint32_t fcs = strip ? 0 : sim::ethernet_fcs(out.bytes);  // over all of the frame, its tag too
   if (value<Ctrl>()[Ctrl::vme] && is_tagged(frame)) {
     out.vlan = sim::get16(frame, 14);
     out.status |= RxWriteBack::kVp;

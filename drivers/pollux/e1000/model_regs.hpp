@@ -9,42 +9,17 @@
 #include <cstdint>
 
 #include <pollux/e1000/regs.hpp>
-#include <pollux/sim/registers.hpp>
+#include <pollux/sim/gigabit_regs.hpp>
 
 namespace pollux::e1000::model {
 
-/// A mask of bits high to low, as the datasheet prints a field.
-consteval std::uint32_t bits(unsigned high, unsigned low) {
-  return (high == 31 ? ~0u : (1u << (high + 1)) - 1) & ~((1u << low) - 1);
-}
-consteval std::uint32_t bit(unsigned n) { return bits(n, n); }
+using sim::gigabit::bit, sim::gigabit::bits;
 
 // ---- Registers the driver does not use, those whose fields the model needs ------------------------------------------
 
-/// EERD, EEWR - NVM read and write, the layout of everything after the 82541 [82574]
-template <std::uint32_t Offset>
-struct NvmAccess : Register<NvmAccess<Offset>, Access::kReadWrite, Run{.offset = Offset}> {
-  using Self = NvmAccess;
-  static constexpr Field<Self, 0, 0, bool> start{};
-  static constexpr Field<Self, 1, 1, bool> done{};
-  static constexpr Field<Self, 15, 2> address{};  ///< [words]
-  static constexpr Field<Self, 31, 16> data{};
-};
-using Eerd = NvmAccess<0x00014>;
-using Eewr = NvmAccess<0x0102C>;
-
-/// EECD request and grant, of the bit-bang interface [8254x 13.4.3]
-struct EecdGrant {
-  static constexpr Field<Eecd, 6, 6, bool> req{};
-  static constexpr Field<Eecd, 7, 7, bool> gnt{};
-};
 /// CTRL_EXT, what the NVM needs [8254x 13.4.6, 82574]
 struct CtrlExtMore {
   static constexpr Field<CtrlExt, 13, 13, bool> ee_rst{};  ///< loads the NVM again; clears itself
-};
-
-struct Eemngctl : Register<Eemngctl, Access::kReadOnly, Run{.offset = 0x01010}> {
-  static constexpr Field<Eemngctl, 18, 18, bool> cfg_done{};
 };
 struct Pbs : Register<Pbs, Access::kReadWrite, Run{.offset = 0x01008}> {};
 struct Fla : Register<Fla, Access::kReadWrite, Run{.offset = 0x0001C}> {};
@@ -75,17 +50,11 @@ inline constexpr std::uint32_t kStatusAlways = 0x8000'0280;
 
 // ---- Statistics [8254x 13.7] ----------------------------------------------------------------------------------------
 
-/// Offsets of the counters; pairs are named by their low half.
+/// Offsets of the counters: those of every gigabit MAC, and those this chip added.
 namespace stat {
-inline constexpr std::uint32_t kMpc = 0x4010, kRlec = 0x4040, kXonRx = 0x4048, kXonTx = 0x404C, kXoffRx = 0x4050,
-                               kXoffTx = 0x4054, kFcru = 0x4058, kPrc64 = 0x405C, kGprc = 0x4074, kBprc = 0x4078,
-                               kMprc = 0x407C, kGptc = 0x4080, kGorc = 0x4088, kGotc = 0x4090, kRnbc = 0x40A0,
-                               kRuc = 0x40A4, kRoc = 0x40AC, kTor = 0x40C0, kTot = 0x40C8, kTpr = 0x40D0, kTpt = 0x40D4,
-                               kPtc64 = 0x40D8, kMptc = 0x40F0, kBptc = 0x40F4, kTsctc = 0x40F8, kTsctfc = 0x40FC,
-                               kIac = 0x4100, kIcrxptc = 0x4104, kIcrxatc = 0x4108, kIctxptc = 0x410C,
-                               kIctxatc = 0x4110, kIctxqec = 0x4118, kIcrxdmtc = 0x4120, kIcrxoc = 0x4124;
-/// Low halves of the 64-bit pairs; reading the high half clears both.
-inline constexpr std::uint32_t kPairs[] = {kGorc, kGotc, kTor, kTot};
+using namespace sim::gigabit::stat;
+inline constexpr std::uint32_t kIcrxptc = 0x4104, kIcrxatc = 0x4108, kIctxptc = 0x410C, kIctxatc = 0x4110,
+                               kIctxqec = 0x4118, kIcrxoc = 0x4124;
 }  // namespace stat
 
 // ---- Interrupt causes: bits of ICR, ICS, IMS, IMC [8254x 13.4.17] ---------------------------------------------------
@@ -106,7 +75,7 @@ inline constexpr std::uint32_t kQueues = bits(24, 20);  ///< those with an entry
 using sim::Mode, sim::RegSpec;
 
 // clang-format off
-/// Every register. A bit outside `mask` must not be set by software.
+/// Every register but sim::gigabit::kStatistics. A bit outside `mask` must not be set by software.
 inline constexpr RegSpec kModelRegisters[] = {
   // General
   {.name = "CTRL", .mode = Mode::kRW, .offset = 0x0000, .mask = bit(0) | bits(3, 2) | bits(9, 5) | bits(12, 11) | bits(28, 18) | bits(31, 30), .reset = 0x0014'0241, .section = "8254x 13.4.1"},
@@ -186,65 +155,7 @@ inline constexpr RegSpec kModelRegisters[] = {
   {.name = "TXDCTL", .mode = Mode::kRW, .offset = 0x3828, .count = 2, .stride = 0x100, .mask = bits(5, 0) | bits(13, 8) | bits(22, 16) | bits(31, 24), .section = "8254x 13.4.43"},
   {.name = "TADV", .mode = Mode::kRW, .offset = 0x382C, .mask = bits(15, 0), .section = "8254x 13.4.44"},
   {.name = "TARC", .mode = Mode::kRW, .offset = 0x3840, .count = 2, .stride = 0x100, .mask = bits(6, 0) | bit(10) | bits(30, 20), .reset = 0x403, .section = "82574"},
-  // Statistics: a read clears; of a pair, the high half's read clears both
-  {.name = "CRCERRS", .mode = Mode::kRC, .offset = 0x4000, .section = "8254x 13.7.1"},
-  {.name = "ALGNERRC", .mode = Mode::kRC, .offset = 0x4004, .section = "8254x 13.7.2"},
-  {.name = "SYMERRS", .mode = Mode::kRC, .offset = 0x4008, .section = "8254x 13.7.3"},
-  {.name = "RXERRC", .mode = Mode::kRC, .offset = 0x400C, .section = "8254x 13.7.4"},
-  {.name = "MPC", .mode = Mode::kRC, .offset = 0x4010, .section = "8254x 13.7.5"},
-  {.name = "SCC", .mode = Mode::kRC, .offset = 0x4014, .section = "8254x 13.7.6"},
-  {.name = "ECOL", .mode = Mode::kRC, .offset = 0x4018, .section = "8254x 13.7.7"},
-  {.name = "MCC", .mode = Mode::kRC, .offset = 0x401C, .section = "8254x 13.7.8"},
-  {.name = "LATECOL", .mode = Mode::kRC, .offset = 0x4020, .section = "8254x 13.7.9"},
-  {.name = "COLC", .mode = Mode::kRC, .offset = 0x4028, .section = "8254x 13.7.10"},
-  {.name = "DC", .mode = Mode::kRC, .offset = 0x4030, .section = "8254x 13.7.11"},
-  {.name = "TNCRS", .mode = Mode::kRC, .offset = 0x4034, .section = "8254x 13.7.12"},
-  {.name = "SEC", .mode = Mode::kRC, .offset = 0x4038, .section = "8254x 13.7.13"},
-  {.name = "CEXTERR", .mode = Mode::kRC, .offset = 0x403C, .section = "8254x 13.7.14"},
-  {.name = "RLEC", .mode = Mode::kRC, .offset = 0x4040, .section = "8254x 13.7.15"},
-  {.name = "XONRXC", .mode = Mode::kRC, .offset = 0x4048, .section = "8254x 13.7.16"},
-  {.name = "XONTXC", .mode = Mode::kRC, .offset = 0x404C, .section = "8254x 13.7.17"},
-  {.name = "XOFFRXC", .mode = Mode::kRC, .offset = 0x4050, .section = "8254x 13.7.18"},
-  {.name = "XOFFTXC", .mode = Mode::kRC, .offset = 0x4054, .section = "8254x 13.7.19"},
-  {.name = "FCRUC", .mode = Mode::kRC, .offset = 0x4058, .section = "8254x 13.7.20"},
-  {.name = "PRC64", .mode = Mode::kRC, .offset = 0x405C, .section = "8254x 13.7.21"},
-  {.name = "PRC127", .mode = Mode::kRC, .offset = 0x4060, .section = "8254x 13.7.22"},
-  {.name = "PRC255", .mode = Mode::kRC, .offset = 0x4064, .section = "8254x 13.7.23"},
-  {.name = "PRC511", .mode = Mode::kRC, .offset = 0x4068, .section = "8254x 13.7.24"},
-  {.name = "PRC1023", .mode = Mode::kRC, .offset = 0x406C, .section = "8254x 13.7.25"},
-  {.name = "PRC1522", .mode = Mode::kRC, .offset = 0x4070, .section = "8254x 13.7.26"},
-  {.name = "GPRC", .mode = Mode::kRC, .offset = 0x4074, .section = "8254x 13.7.27"},
-  {.name = "BPRC", .mode = Mode::kRC, .offset = 0x4078, .section = "8254x 13.7.28"},
-  {.name = "MPRC", .mode = Mode::kRC, .offset = 0x407C, .section = "8254x 13.7.29"},
-  {.name = "GPTC", .mode = Mode::kRC, .offset = 0x4080, .section = "8254x 13.7.30"},
-  {.name = "GORCL", .mode = Mode::kRO, .offset = 0x4088, .section = "8254x 13.7.31"},
-  {.name = "GORCH", .mode = Mode::kRC, .offset = 0x408C, .section = "8254x 13.7.31"},
-  {.name = "GOTCL", .mode = Mode::kRO, .offset = 0x4090, .section = "8254x 13.7.32"},
-  {.name = "GOTCH", .mode = Mode::kRC, .offset = 0x4094, .section = "8254x 13.7.32"},
-  {.name = "RNBC", .mode = Mode::kRC, .offset = 0x40A0, .section = "8254x 13.7.33"},
-  {.name = "RUC", .mode = Mode::kRC, .offset = 0x40A4, .section = "8254x 13.7.34"},
-  {.name = "RFC", .mode = Mode::kRC, .offset = 0x40A8, .section = "8254x 13.7.35"},
-  {.name = "ROC", .mode = Mode::kRC, .offset = 0x40AC, .section = "8254x 13.7.36"},
-  {.name = "RJC", .mode = Mode::kRC, .offset = 0x40B0, .section = "8254x 13.7.37"},
-  {.name = "MGTPRC", .mode = Mode::kRC, .offset = 0x40B4, .section = "8254x 13.7.38"},
-  {.name = "MGTPDC", .mode = Mode::kRC, .offset = 0x40B8, .section = "8254x 13.7.39"},
-  {.name = "MGTPTC", .mode = Mode::kRC, .offset = 0x40BC, .section = "8254x 13.7.40"},
-  {.name = "TORL", .mode = Mode::kRO, .offset = 0x40C0, .section = "8254x 13.7.41"},
-  {.name = "TORH", .mode = Mode::kRC, .offset = 0x40C4, .section = "8254x 13.7.41"},
-  {.name = "TOTL", .mode = Mode::kRO, .offset = 0x40C8, .section = "8254x 13.7.42"},
-  {.name = "TOTH", .mode = Mode::kRC, .offset = 0x40CC, .section = "8254x 13.7.42"},
-  {.name = "TPR", .mode = Mode::kRC, .offset = 0x40D0, .section = "8254x 13.7.43"},
-  {.name = "TPT", .mode = Mode::kRC, .offset = 0x40D4, .section = "8254x 13.7.44"},
-  {.name = "PTC64", .mode = Mode::kRC, .offset = 0x40D8, .section = "8254x 13.7.45"},
-  {.name = "PTC127", .mode = Mode::kRC, .offset = 0x40DC, .section = "8254x 13.7.46"},
-  {.name = "PTC255", .mode = Mode::kRC, .offset = 0x40E0, .section = "8254x 13.7.47"},
-  {.name = "PTC511", .mode = Mode::kRC, .offset = 0x40E4, .section = "8254x 13.7.48"},
-  {.name = "PTC1023", .mode = Mode::kRC, .offset = 0x40E8, .section = "8254x 13.7.49"},
-  {.name = "PTC1522", .mode = Mode::kRC, .offset = 0x40EC, .section = "8254x 13.7.50"},
-  {.name = "MPTC", .mode = Mode::kRC, .offset = 0x40F0, .section = "8254x 13.7.51"},
-  {.name = "BPTC", .mode = Mode::kRC, .offset = 0x40F4, .section = "8254x 13.7.52"},
-  {.name = "TSCTC", .mode = Mode::kRC, .offset = 0x40F8, .section = "8254x 13.7.53"},
-  {.name = "TSCTFC", .mode = Mode::kRC, .offset = 0x40FC, .section = "8254x 13.7.54"},
+  // Statistics beside sim::gigabit::kStatistics
   {.name = "IAC", .mode = Mode::kRC, .offset = 0x4100, .section = "82574"},
   {.name = "ICRXPTC", .mode = Mode::kRC, .offset = 0x4104, .section = "82574"},
   {.name = "ICRXATC", .mode = Mode::kRC, .offset = 0x4108, .section = "82574"},

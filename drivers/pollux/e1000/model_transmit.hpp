@@ -229,7 +229,7 @@ inline void Model82574::send_segments(unsigned q, const TxDescriptorWords& words
 inline void Model82574::emit(unsigned q, std::vector<std::byte>& frame, const TxDescriptorWords& words) noexcept {
   using model::TxCmd, model::TxSta;
   const TxCmd::Word command{words.command};
-  if (!command[TxCmd::ifcs] && !take_own_fcs(frame)) {
+  if (!command[TxCmd::ifcs] && !sim::take_own_fcs(frame)) {
     return complain(q, "IFCS is clear and the last four bytes are no FCS", command.bits);
   }
   if (command[TxCmd::vle] && !value<Ctrl>()[Ctrl::vme]) {
@@ -242,11 +242,4 @@ inline void Model82574::emit(unsigned q, std::vector<std::byte>& frame, const Tx
   if (pad && frame.size() < kMinFrame) frame.resize(kMinFrame);
   if (!sending_.empty() || !send(frame)) sending_.push_back(frame);
 }
-inline bool Model82574::take_own_fcs(std::vector<std::byte>& frame) noexcept {
-  const std::size_t size = frame.size() - kFcs;  // there is an Ethernet header at least
-  const std::uint32_t fcs = load_header<Le32>(&frame[size]);
-  frame.resize(size);
-  return fcs == model::frame_check_sequence(frame);
-}
-
 }  // namespace pollux::e1000

@@ -105,7 +105,7 @@ inline bool Model82599::deliver(Frame frame, const Admission& a) noexcept {
 }
 /// The frame without its VLAN tag, or with its FCS, in `scratch_`.
 inline Model82599::Frame Model82599::altered(Frame frame, bool strip, bool keep_fcs) noexcept {
-  const std::uint32_t fcs = model::ethernet_fcs(frame);
+  const std::uint32_t fcs = sim::ethernet_fcs(frame);
   scratch_.assign(frame.begin(), frame.end());
   if (strip) scratch_.erase(scratch_.begin() + 12, scratch_.begin() + 16);
   for (unsigned i = 0; keep_fcs && i < 4; ++i) scratch_.push_back(static_cast<std::byte>(fcs >> (8 * i)));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Descriptors as the 82599 model reads and writes them: 16 bytes, field by field.
 #pragma once
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -84,51 +83,5 @@ struct RxReport {
   if (p.protocol == 51) t |= bit(13);
   return t;
 }
-
-/// The Ethernet FCS, least significant byte first on the wire. [IEEE 802.3 3.2.9]
-[[nodiscard]] inline std::uint32_t ethernet_fcs(sim::ConstBytes frame) noexcept {
-  static constexpr auto kTable = [] {
-    std::array<std::uint32_t, 256> t{};
-    for (std::uint32_t i = 0; i < 256; ++i) {
-      std::uint32_t c = i;
-      for (int k = 0; k < 8; ++k) c = (c >> 1) ^ ((c & 1) != 0 ? 0xEDB8'8320u : 0);
-      t[i] = c;
-    }
-    return t;
-  }();
-  std::uint32_t crc = ~0u;
-  for (const std::byte b : frame) crc = (crc >> 8) ^ kTable[(crc ^ std::to_integer<std::uint32_t>(b)) & 0xFF];
-  return ~crc;
-}
-
-/// RSS hashes by table: one row per byte of input.
-class RssTable {
- public:
-  static constexpr std::size_t kKeyBytes = 40, kInputBytes = 36;
-
-  void set_key(const std::array<std::uint8_t, kKeyBytes>& key) noexcept {
-    for (std::size_t at = 0; at < kInputBytes; ++at) {
-      const std::span<const std::uint8_t> rest(&key[at], kKeyBytes - at);
-      auto& row = rows_[at];
-      row[0] = 0;
-      for (unsigned v = 1; v < 256; ++v) {  // the hash is linear: one bit more each time
-        const std::byte lowest[1]{static_cast<std::byte>(v & (~v + 1))};
-        const unsigned rest_of_v = v & (v - 1);
-        row[v] = rest_of_v == 0 ? sim::toeplitz(rest, lowest) : row[rest_of_v] ^ row[v & (~v + 1)];
-      }
-    }
-  }
-  /// Hash of `a` followed by `b`. Pre: at most kInputBytes together.
-  [[nodiscard]] std::uint32_t hash(sim::ConstBytes a, sim::ConstBytes b) const noexcept {
-    std::uint32_t h = 0;
-    std::size_t at = 0;
-    for (const std::byte v : a) h ^= rows_[at++][std::to_integer<std::size_t>(v)];
-    for (const std::byte v : b) h ^= rows_[at++][std::to_integer<std::size_t>(v)];
-    return h;
-  }
-
- private:
-  std::array<std::array<std::uint32_t, 256>, kInputBytes> rows_{};
-};
 
 }  // namespace pollux::ixgbe::model

@@ -12,6 +12,7 @@
 #include <pollux/ixgbe/model_pci.hpp>
 #include <pollux/ixgbe/model_table.hpp>
 #include <pollux/sim/nic.hpp>
+#include <pollux/sim/rss_table.hpp>
 
 namespace pollux::ixgbe {
 
@@ -304,7 +305,7 @@ class Model82599 final : private model::OwnTable, public sim::NicModel {
   std::uint32_t address_count_ = 0;
   std::array<std::uint8_t, 128> tuples_{};
   std::uint32_t tuple_count_ = 0;
-  model::RssTable rss_;
+  sim::RssTable rss_;
   bool rss_stale_ = true;
   std::vector<std::byte> scratch_;  ///< for frames that are changed on their way; reused
   std::array<model::PairLatch, 64> latches_{};

@@ -97,7 +97,7 @@ inline void Model82599::list_tuples() noexcept {
   }
 }
 inline void Model82599::build_rss() noexcept {
-  std::array<std::uint8_t, model::RssTable::kKeyBytes> key{};
+  std::array<std::uint8_t, sim::RssTable::kKeyBytes> key{};
   for (Offset i = 0; i < key.size(); ++i) {
     key[i] = static_cast<std::uint8_t>(registers().peek(model::kRssrk + i / 4 * 4) >> (8 * (i % 4)));
   }

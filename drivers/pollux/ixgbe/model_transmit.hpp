@@ -266,7 +266,7 @@ inline bool Model82599::check_fcs(std::uint32_t q) noexcept {
   std::vector<std::byte>& frame = tx_[q].bytes;
   if (frame.size() < 18) return lose(q, "a frame without IFCS ends with its FCS", frame.size(), "3.4"), false;
   const std::size_t body = frame.size() - 4;
-  if (std::uint32_t{load_header<Le32>(&frame[body])} != ethernet_fcs(Frame(frame).first(body))) {
+  if (std::uint32_t{load_header<Le32>(&frame[body])} != sim::ethernet_fcs(Frame(frame).first(body))) {
     return lose(q, "without IFCS the last four bytes are the FCS", frame.size(), "3.4"), false;
   }
   frame.resize(body);

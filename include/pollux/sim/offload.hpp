@@ -138,6 +138,29 @@ inline bool insert_sctp_crc(Bytes f, std::size_t start, std::size_t end, std::si
   return true;
 }
 
+/// CRC-32 of Ethernet, as its four bytes go over the wire, lowest first. [IEEE 802.3 3.2.9]
+[[nodiscard]] inline std::uint32_t ethernet_fcs(ConstBytes frame) noexcept {
+  static constexpr auto kTable = [] {
+    std::array<std::uint32_t, 256> table{};
+    for (std::uint32_t i = 0; i < 256; ++i) {
+      table[i] = i;
+      for (int k = 0; k < 8; ++k) table[i] = table[i] >> 1 ^ ((table[i] & 1) != 0 ? 0xEDB8'8320u : 0);
+    }
+    return table;
+  }();
+  std::uint32_t crc = ~0u;
+  for (const std::byte b : frame) crc = crc >> 8 ^ kTable[(crc ^ std::to_integer<std::uint32_t>(b)) & 0xFF];
+  return ~crc;
+}
+/// The driver has put the FCS at the frame's end: takes it off. Returns whether it was right.
+/// Pre: frame.size() >= 4.
+inline bool take_own_fcs(std::vector<std::byte>& frame) noexcept {
+  const std::size_t size = frame.size() - 4;
+  const std::uint32_t fcs = load_header<Le32>(&frame[size]);
+  frame.resize(size);
+  return fcs == ethernet_fcs(frame);
+}
+
 /// The Toeplitz hash of `input`, most significant bit first. Pre: key.size() >= input.size() + 4.
 [[nodiscard]] inline std::uint32_t toeplitz(std::span<const std::uint8_t> key, ConstBytes input) noexcept {
   std::uint32_t hash = 0;
