@@ -106,6 +106,8 @@
 #include <pollux/sim/offload.hpp>
 #include <pollux/sim/nic.hpp>
 #include <pollux/sim/rss_table.hpp>
+#include <pollux/sim/advanced.hpp>
+#include <pollux/sim/advanced_tx.hpp>
 #include <pollux/sim/mii_phy.hpp>
 #include <pollux/sim/gigabit_regs.hpp>
 #include <pollux/sim/gigabit_mac.hpp>

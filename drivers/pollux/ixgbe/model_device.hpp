@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <pollux/ixgbe/model_desc.hpp>
@@ -23,36 +24,20 @@ struct OwnTable {
   std::vector<RegSpec> specs;
 };
 
-/// A descriptor ring as the device sees it. Between head and tail the descriptors are the device's.
-struct Ring {
+/// A descriptor ring as the device sees it.
+struct Ring : sim::advanced::Ring {
   enum class State : std::uint8_t { kOff, kStarting, kOn, kStopping };
   State state = State::kOff;
   bool dead = false;  ///< on, but its ring is not usable: nothing moves until it is enabled anew
   Nanos due{};        ///< when Starting becomes On, Stopping Off
-  std::uint64_t base = 0;
-  std::uint32_t count = 0, head = 0, tail = 0;
-  std::uint32_t seen = 0;  ///< the tail register when last looked at
 
   [[nodiscard]] bool runs() const noexcept { return state == State::kOn && !dead; }
-  [[nodiscard]] std::uint32_t available() const noexcept { return tail >= head ? tail - head : tail + count - head; }
-  [[nodiscard]] std::uint32_t next(std::uint32_t i) const noexcept { return i + 1 == count ? 0 : i + 1; }
-  [[nodiscard]] std::uint64_t at(std::uint32_t i) const noexcept { return base + std::uint64_t{i} * kDescriptorBytes; }
 };
 struct RxRingState : Ring {
   std::uint32_t buffer_bytes = 0;
   bool legacy = false, drop = false, strip_vlan = false;
 };
-/// The packet that a transmit queue is putting together.
-struct TxPacket {
-  bool open = false;
-  bool lost = false;  ///< something was wrong: it is not sent, but completes
-  bool vle = false, tse = false, ifcs = false;
-  std::uint32_t popts = 0, payload = 0, context = 0;
-};
-struct TxRingState : Ring {
-  std::array<TxContext, 2> contexts{};
-  TxPacket packet;
-  std::vector<std::byte> bytes;  ///< gathered so far; reused
+struct TxRingState : Ring, TxAssembly {
   std::uint32_t wthresh = 0;
   std::uint64_t write_back = 0;  ///< where the head goes; 0: DD in the descriptors
   bool told_wthresh = false;
@@ -258,18 +243,20 @@ class Model82599 final : private model::OwnTable, public sim::NicModel {
   [[nodiscard]] bool put_out(Frame) noexcept;
   void run_descriptor(std::uint32_t q, const model::RawDescriptor&) noexcept;
   void run_legacy(std::uint32_t q, const model::RawDescriptor&) noexcept;
-  void run_context(std::uint32_t q, const model::RawDescriptor&) noexcept;
   void run_data(std::uint32_t q, const model::RawDescriptor&) noexcept;
-  void gather(std::uint32_t q, std::uint64_t address, std::size_t bytes) noexcept;
+  void gather(std::uint32_t q, const model::RawDescriptor&) noexcept;
   void finish_packet(std::uint32_t q) noexcept;
   [[nodiscard]] bool send_in_place(std::uint32_t q, const model::RawDescriptor&) noexcept;
-  void check_payload(std::uint32_t q, std::size_t bytes) noexcept;
-  [[nodiscard]] bool insert_checksums(std::uint32_t q, const model::TxContext&) noexcept;
-  [[nodiscard]] bool check_fcs(std::uint32_t q) noexcept;
-  void send_segments(std::uint32_t q, const model::TxContext&) noexcept;
   void send_finished(std::uint32_t q, std::vector<std::byte>& frame, const std::uint16_t* vlan) noexcept;
+  [[nodiscard]] model::TxLimits limits() const noexcept;
+  /// Tells what is wrong with a queue's descriptors.
+  [[nodiscard]] auto tells(std::uint32_t q) noexcept {
+    return [this, q](std::string rule, std::uint64_t value, model::TxAbout about) {
+      constexpr const char* kSections[] = {"3.4", "3.5", "3.6"};
+      complain_descriptor("TX", q, tx_[q].head, std::move(rule), value, kSections[static_cast<unsigned>(about)]);
+    };
+  }
   void send(std::uint32_t q, Frame) noexcept;
-  [[nodiscard]] static std::size_t buffer_bytes(const model::RawDescriptor&) noexcept;
   [[nodiscard]] bool report_done(std::uint32_t q, std::uint64_t at, const model::RawDescriptor&) noexcept;
   void lose(std::uint32_t q, std::string rule, std::uint64_t value, const char* section) noexcept;
 

@@ -198,7 +198,7 @@ inline bool Model82599::route_by_type(const sim::ParsedFrame& p, model::Route& r
   for (Offset i = 0; i < 8; ++i) {
     const Word etqf = registers().peek(kEtqf + 4 * i), etqs = registers().peek(kEtqs + 4 * i);
     if ((etqf & kHigh) == 0 || (etqf & 0xFFFF) != p.ether_type) continue;
-    r.report.packet_type = bit(15) | i << 4;
+    r.report.packet_type = packet_type_of_filter(i);
     if ((etqs & kHigh) == 0) continue;
     r.queue = bits_of(etqs, 22, 16);
     return true;
@@ -249,22 +249,12 @@ inline bool Model82599::matches_tuple(Frame frame, const sim::ParsedFrame& p, st
 inline void Model82599::hash(Frame frame, const sim::ParsedFrame& p, model::Route& r) noexcept {
   using namespace model;
   const Word mrqc = registers().peek(kMrqc);
-  if ((mrqc & 0xF) != 1 || (!p.ipv4 && !p.ipv6)) return;
-  const bool extended = p.ipv6 && p.ip_extra;
-  struct Kind {
-    unsigned field, type;
-  };
-  const auto pick = [&](Kind v4, Kind v6, Kind v6ex) { return p.ipv4 ? v4 : extended ? v6ex : v6; };
-  Kind kind{0, 0};
-  bool ports = false;
-  if (p.l4 != 0 && p.protocol == sim::kIpTcp) kind = pick({16, 1}, {21, 3}, {18, 6});
-  if (p.l4 != 0 && p.protocol == sim::kIpUdp) kind = pick({22, 7}, {23, 8}, {24, 9});
-  ports = kind.type != 0 && (mrqc & bit(kind.field)) != 0;
-  if (!ports) kind = pick({17, 2}, {20, 5}, {19, 4});
-  if ((mrqc & bit(kind.field)) == 0) return;
+  if ((mrqc & 0xF) != 1) return;
+  const RssKind kind = rss_kind(mrqc, p);
+  if (kind.type == 0) return;
   if (rss_stale_) build_rss();
   const Frame addresses = p.ipv4 ? frame.subspan(p.l3 + 12, 8) : frame.subspan(p.l3 + 8, 32);
-  const Word h = rss_.hash(addresses, ports ? frame.subspan(p.l4, 4) : Frame{});
+  const Word h = rss_.hash(addresses, kind.ports ? frame.subspan(p.l4, 4) : Frame{});
   r.queue = registers().peek(kReta + (h & 0x7F) / 4 * 4) >> (8 * (h & 3)) & 0xF;
   r.report.rss_type = kind.type;
   if (is(kRxCsum, kRxCsumPcsd)) r.report.hash = h;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 
+#include <pollux/sim/advanced.hpp>
 #include <pollux/sim/registers.hpp>
 
 namespace pollux::ixgbe::model {
@@ -58,11 +59,7 @@ constexpr std::uint32_t tx_base(std::uint32_t q) noexcept { return kTx + q * kQu
 
 // ---- Bits ---------------------------------------------------------------------------------------------------------
 
-constexpr std::uint32_t bit(unsigned n) noexcept { return 1u << n; }
-/// Bits high..low of a word.
-constexpr std::uint32_t bits_of(std::uint32_t word, unsigned high, unsigned low) noexcept {
-  return static_cast<std::uint32_t>((std::uint64_t{word} >> low) & ((std::uint64_t{1} << (high - low + 1)) - 1));
-}
+using sim::advanced::bit, sim::advanced::bits_of;
 
 inline constexpr std::uint32_t kCtrlGioDis = bit(2), kCtrlLnkRst = bit(3), kCtrlRst = bit(26);
 inline constexpr std::uint32_t kStatusLinkUp = bit(7), kStatusMaster = bit(19);

@@ -56,7 +56,7 @@ inline bool Model82599::transmit(std::uint32_t q) noexcept {
       break;
     }
     const RawDescriptor d = RawDescriptor::load(memory);
-    const std::size_t bytes = buffer_bytes(d);
+    const std::size_t bytes = TxAssembly::buffer_bytes(d);
     if (bytes != 0 && awaits(d.qw0, bytes)) break;
     run_descriptor(q, d);
     release_fetched(at, kDescriptorBytes);
@@ -69,13 +69,6 @@ inline bool Model82599::transmit(std::uint32_t q) noexcept {
   if (reported) raise_queue(q, true);
   return moved;
 }
-/// What the descriptor gives to be sent [bytes].
-inline std::size_t Model82599::buffer_bytes(const model::RawDescriptor& d) noexcept {
-  using namespace model;
-  const bool context = (d.dw2() & kDcmdDext) != 0 && bits_of(d.dw2(), 23, 20) == kTypeContext;
-  return context ? 0 : d.dw2() & 0xFFFF;
-}
-
 /// The completion of a descriptor with RS: DD in it, or the new head where TDWBAL says.
 inline bool Model82599::report_done(std::uint32_t q, std::uint64_t at, const model::RawDescriptor& d) noexcept {
   using namespace model;
@@ -86,12 +79,6 @@ inline bool Model82599::report_done(std::uint32_t q, std::uint64_t at, const mod
     return publish32(at + 12, advanced ? kStaDd : d.dw3() | kStaDd, "TX descriptor");
   }
   return publish32(ring.write_back, ring.head, "TX head write-back");
-}
-
-/// A packet that cannot be sent as its descriptors ask. They complete all the same, as on hardware.
-inline void Model82599::lose(std::uint32_t q, std::string rule, std::uint64_t value, const char* section) noexcept {
-  tx_[q].packet.lost = true;
-  complain_descriptor("TX", q, tx_[q].head, std::move(rule), value, section);
 }
 
 // ---- Descriptors --------------------------------------------------------------------------------------------------
@@ -107,7 +94,7 @@ inline void Model82599::run_descriptor(std::uint32_t q, const model::RawDescript
   if ((command & kDcmdDext) == 0) return run_legacy(q, d);
   switch (bits_of(command, 23, 20)) {
     case kTypeContext:
-      return run_context(q, d);
+      return ring.set_context(d, tells(q));
     case kTypeData:
       return run_data(q, d);
     default:
@@ -115,57 +102,24 @@ inline void Model82599::run_descriptor(std::uint32_t q, const model::RawDescript
   }
 }
 
-inline void Model82599::run_context(std::uint32_t q, const model::RawDescriptor& d) noexcept {
-  using namespace model;
-  const Word index = bits_of(d.dw3(), 6, 4);
-  if (index > 1) return complain_descriptor("TX", q, tx_[q].head, "a queue has contexts 0 and 1", index, "3.5");
-  if (tx_[q].packet.open) {
-    complain_descriptor("TX", q, tx_[q].head, "a context does not lie within a packet", d.qw1, "3.5");
-  }
-  tx_[q].contexts[index] = TxContext::of(d);
-}
-
 /// Adds a buffer; the first of a packet says what is to be done with it, the last sends it.
 inline void Model82599::run_data(std::uint32_t q, const model::RawDescriptor& d) noexcept {
   using namespace model;
-  TxRingState& ring = tx_[q];
-  const Word dw2 = d.dw2(), dw3 = d.dw3(), length = dw2 & 0xFFFF;
-  if (!ring.packet.open) {
-    ring.bytes.clear();
-    ring.packet = {.open = true,
-                   .lost = false,
-                   .vle = (dw2 & kDcmdVle) != 0,
-                   .tse = (dw2 & kDcmdTse) != 0,
-                   .ifcs = (dw2 & kDcmdIfcs) != 0,
-                   .popts = dw3 & (kPoptsIxsm | kPoptsTxsm | kPoptsIpsec),
-                   .payload = bits_of(dw3, 31, 14),
-                   .context = bits_of(dw3, 6, 4)};
-  }
-  if ((dw3 & kStaDd) != 0) complain_descriptor("TX", q, ring.head, "DD is 0 when it is posted", dw3, "3.4");
-  if (ring.packet.context > 1) {
-    lose(q, "a queue has contexts 0 and 1", ring.packet.context, "3.5");
-    ring.packet.context = 0;
-  }
-  const bool last = (dw2 & kDcmdEop) != 0;
-  if (length == 0) {
-    lose(q, "DTALEN is 1 to 65535", length, "3.4");
-  } else if (last && send_in_place(q, d)) {
-    return;
-  } else {
-    gather(q, d.qw0, length);
-  }
+  const bool last = (d.dw2() & kDcmdEop) != 0;
+  tx_[q].open(d, tells(q));
+  if (last && send_in_place(q, d)) return;
+  gather(q, d);
   if (last) finish_packet(q);
 }
 
 /// The plain case: one buffer, nothing to add; sent from where it lies.
 inline bool Model82599::send_in_place(std::uint32_t q, const model::RawDescriptor& d) noexcept {
   using namespace model;
-  TxPacket& p = tx_[q].packet;
+  TxRingState& ring = tx_[q];
   const std::size_t length = d.dw2() & 0xFFFF;
-  const bool plain = tx_[q].bytes.empty() && !p.lost && !p.tse && !p.vle && p.popts == 0 && p.ifcs;
-  if (!plain || length < 60 || length > kMaxTxFrame) return false;
-  p.open = false;
-  check_payload(q, length);
+  if (!ring.is_plain(length, limits())) return false;
+  ring.packet.open = false;
+  ring.check_payload(length, limits(), tells(q));
   if (const std::byte* from = fetch(d.qw0, length, "TX buffer"); from != nullptr) send(q, {from, length});
   return true;
 }
@@ -173,131 +127,46 @@ inline bool Model82599::send_in_place(std::uint32_t q, const model::RawDescripto
 inline void Model82599::run_legacy(std::uint32_t q, const model::RawDescriptor& d) noexcept {
   using namespace model;
   TxRingState& ring = tx_[q];
-  const Word dw2 = d.dw2(), length = dw2 & 0xFFFF;
+  const Word dw2 = d.dw2();
   if (!ring.packet.open) {
     ring.bytes.clear();
     ring.packet = {.open = true, .ifcs = (dw2 & kDcmdIfcs) != 0};
   }
-  if (length == 0) {
-    lose(q, "a buffer has 1 to 65535 bytes", length, "3.6");
-  } else {
-    gather(q, d.qw0, length);
-  }
+  gather(q, d);
   if ((dw2 & kDcmdEop) == 0) return;
   ring.packet.open = false;
-  if (!ring.packet.ifcs && !check_fcs(q)) return;
-  if (ring.bytes.size() > kMaxTxFrame) lose(q, "a frame has at most 15.5 KB", ring.bytes.size(), "3.6");
+  if (!ring.packet.ifcs && !ring.take_fcs(tells(q))) return;
+  (void)ring.fits(limits(), tells(q));
   const Word start = bits_of(d.dw3(), 15, 8), at = bits_of(dw2, 23, 16);
   if ((dw2 & kDcmdIc) != 0 && !ring.packet.lost &&
       (start >= ring.bytes.size() || !sim::insert_checksum(ring.bytes, start, ring.bytes.size(), at, false))) {
-    lose(q, "CSS and CSO lie in the frame", d.qw1, "3.6");
+    ring.lose("CSS and CSO lie in the frame", d.qw1, TxAbout::kPacket, tells(q));
   }
   if (ring.packet.lost) return;
   const auto vlan = static_cast<std::uint16_t>(d.qw1 >> 48);
   send_finished(q, ring.bytes, (dw2 & kDcmdVle) != 0 ? &vlan : nullptr);
 }
 
-inline void Model82599::gather(std::uint32_t q, std::uint64_t address, std::size_t length) noexcept {
-  using namespace model;
-  TxRingState& ring = tx_[q];
-  if (ring.packet.lost) return;
-  if (ring.bytes.size() + length > kMaxTso) return lose(q, "a packet has at most 256 KB", ring.bytes.size(), "6");
-  const std::byte* from = fetch(address, length, "TX buffer");
-  if (from == nullptr) {
-    ring.packet.lost = true;
-    return;
-  }
-  ring.bytes.insert(ring.bytes.end(), from, from + length);
+inline void Model82599::gather(std::uint32_t q, const model::RawDescriptor& d) noexcept {
+  const auto memory = [this](std::uint64_t address, std::size_t n) { return fetch(address, n, "TX buffer"); };
+  tx_[q].gather(d.qw0, d.dw2() & 0xFFFF, limits(), memory, tells(q));
+}
+inline model::TxLimits Model82599::limits() const noexcept {
+  constexpr std::size_t kLeast = 17;
+  return {
+      .frame = model::kMaxTxFrame, .packet = model::kMaxTso, .payload = quirks_.has(Quirk::kPaylenShort) ? 0 : kLeast};
 }
 
-// ---- Packets ------------------------------------------------------------------------------------------------------
-
-/// All buffers are there: checks, offloads, out.
+/// All buffers are there.
 inline void Model82599::finish_packet(std::uint32_t q) noexcept {
   using namespace model;
   TxRingState& ring = tx_[q];
-  TxPacket& p = ring.packet;
-  const TxContext& context = ring.contexts[p.context];
-  p.open = false;
-  if (p.lost) return;
-  if (p.popts & kPoptsIpsec) return lose(q, "IPsec is fused off (SECTXSTAT)", p.popts, "2.8");
-  if ((p.tse || p.vle || p.popts != 0) && !context.valid) {
-    return lose(q, "a context is given before it is used", p.context, "3.5");
+  if (!ring.packet.lost && (ring.packet.popts & kPoptsIpsec) != 0) {
+    ring.packet.lost = true;
+    complain_descriptor("TX", q, ring.head, "IPsec is fused off (SECTXSTAT)", ring.packet.popts, "2.8");
   }
-  if (!p.ifcs && !check_fcs(q)) return;
-  if (p.tse) return send_segments(q, context);
-  check_payload(q, ring.bytes.size() + (p.ifcs ? 0 : 4));
-  if (ring.bytes.size() > kMaxTxFrame) return lose(q, "a frame has at most 15.5 KB", ring.bytes.size(), "3.6");
-  if (!insert_checksums(q, context)) return;
-  send_finished(q, ring.bytes, p.vle ? &context.vlan : nullptr);
-}
-
-/// PAYLEN of a plain packet is its length without FCS, and at least 17. A fault only: the frame goes as it is.
-inline void Model82599::check_payload(std::uint32_t q, std::size_t bytes) noexcept {
-  const std::uint32_t said = tx_[q].packet.payload;
-  if (said != bytes) {
-    complain_descriptor("TX", q, tx_[q].head, text::cat("PAYLEN is the frame's length, ", bytes), said, "3.4");
-  } else if (bytes < 17 && !quirks_.has(Quirk::kPaylenShort)) {
-    complain_descriptor("TX", q, tx_[q].head, "PAYLEN is at least 17", said, "3.4");
-  }
-}
-
-/// IXSM and TXSM: sums over what the context says, which need not be what the packet is.
-inline bool Model82599::insert_checksums(std::uint32_t q, const model::TxContext& c) noexcept {
-  using namespace model;
-  std::vector<std::byte>& frame = tx_[q].bytes;
-  const std::size_t l3 = c.mac_len, l4 = l3 + c.ip_len, end = frame.size();
-  if ((tx_[q].packet.popts & kPoptsIxsm) != 0 &&
-      (c.ip_len < 12 || !sim::insert_checksum(frame, l3, l4, l3 + 10, false))) {
-    return lose(q, "IXSM: MACLEN and IPLEN lie in the frame", c.ip_len, "3.5"), false;
-  }
-  if ((tx_[q].packet.popts & kPoptsTxsm) == 0) return true;
-  bool done = false;
-  if (l4 < end && c.l4_type == kL4Tcp && l4 + 18 <= end) done = sim::insert_checksum(frame, l4, end, l4 + 16, false);
-  if (l4 < end && c.l4_type == kL4Udp && l4 + 8 <= end) done = sim::insert_checksum(frame, l4, end, l4 + 6, true);
-  if (l4 < end && c.l4_type == kL4Sctp) done = sim::insert_sctp_crc(frame, l4, end, l4 + 8);
-  if (!done) lose(q, "TXSM: the L4 header of L4T lies in the frame", l4, "3.5");
-  return done;
-}
-
-/// Without IFCS the last four bytes are the FCS; a wrong one would be dropped at the other end.
-inline bool Model82599::check_fcs(std::uint32_t q) noexcept {
-  using namespace model;
-  std::vector<std::byte>& frame = tx_[q].bytes;
-  if (frame.size() < 18) return lose(q, "a frame without IFCS ends with its FCS", frame.size(), "3.4"), false;
-  const std::size_t body = frame.size() - 4;
-  if (std::uint32_t{load_header<Le32>(&frame[body])} != sim::ethernet_fcs(Frame(frame).first(body))) {
-    return lose(q, "without IFCS the last four bytes are the FCS", frame.size(), "3.4"), false;
-  }
-  frame.resize(body);
-  return true;
-}
-
-/// TSE: TCP, or UDP with L4T = 0, cut at MSS.
-inline void Model82599::send_segments(std::uint32_t q, const model::TxContext& c) noexcept {
-  using namespace model;
-  TxRingState& ring = tx_[q];
-  const TxPacket& p = ring.packet;
-  const std::size_t l4 = c.mac_len + c.ip_len, header = l4 + c.l4_len;
-  const bool udp = c.l4_type == kL4Udp;
-  if (!udp && c.l4_type != kL4Tcp) return lose(q, "TSE: L4T is TCP or UDP", c.l4_type, "3.5");
-  if (c.mss == 0 || header + c.mss > kMaxTxFrame) return lose(q, "TSE: MSS fits a frame and is not 0", c.mss, "3.5");
-  if ((p.popts & kPoptsTxsm) == 0) return lose(q, "TSE: TXSM is set", p.popts, "3.5");
-  if (c.ipv4 != ((p.popts & kPoptsIxsm) != 0)) return lose(q, "TSE: IXSM is set for IPv4 alone", p.popts, "3.5");
-  if (header >= ring.bytes.size() || p.payload != ring.bytes.size() - header) {
-    return lose(q, "TSE: PAYLEN is what follows the headers", p.payload, "3.4");
-  }
-  const sim::Segmentation how{.l3 = c.mac_len,
-                              .l4 = l4,
-                              .header = header,
-                              .mss = c.mss,
-                              .ipv4 = c.ipv4,
-                              .udp = udp,
-                              .insert_ip_checksum = c.ipv4};
-  const std::uint16_t* vlan = p.vle ? &c.vlan : nullptr;
-  if (!sim::segment(ring.bytes, how, [&](std::vector<std::byte>& out) { send_finished(q, out, vlan); })) {
-    lose(q, "TSE: MACLEN, IPLEN and L4LEN hold their headers", header, "3.5");
-  }
+  ring.finish(
+      limits(), [this, q](std::vector<std::byte>& f, const std::uint16_t* v) { send_finished(q, f, v); }, tells(q));
 }
 
 // ---- Out ----------------------------------------------------------------------------------------------------------
@@ -306,7 +175,9 @@ inline void Model82599::send_segments(std::uint32_t q, const model::TxContext& c
 inline void Model82599::send_finished(std::uint32_t q, std::vector<std::byte>& frame,
                                       const std::uint16_t* vlan) noexcept {
   using namespace model;
-  if (frame.size() < 14) return lose(q, "a frame has an Ethernet header", frame.size(), "3.4");
+  if (frame.size() < 14) {
+    return tx_[q].lose("a frame has an Ethernet header", frame.size(), TxAbout::kData, tells(q));
+  }
   if (vlan != nullptr) sim::insert_vlan(frame, static_cast<std::uint16_t>(registers().peek(kDmaTxCtl) >> 16), *vlan);
   if (frame.size() < 60 && is(kHlreg0, kHlregTxPad)) frame.resize(60);
   send(q, frame);
