@@ -21,6 +21,7 @@
 #include <fmt/core.h>
 #include <pollux/core/clock.hpp>
 #include <pollux/e1000/model.hpp>
+#include <pollux/igb/model.hpp>
 #include <pollux/ixgbe/model.hpp>
 #include <pollux/net/mac.hpp>
 #include <pollux/net/pcapng.hpp>
@@ -223,6 +224,15 @@ class Nic {
         if (name == "dpdk") config.quirks = config.quirks | e1000::Quirk::kLinuxWritesReservedIam;
       }
       serve(std::make_unique<e1000::Model82574>(iommu_, *wire_, faults_, config));
+      return;
+    }
+    if (kind_ == "82576") {
+      igb::Model82576Config config;
+      config.mac = mac_of(mac, config.mac);
+      for (const std::string& name : o.quirks) {
+        if (name == "linux") config.quirks = igb::kLinuxQuirks;
+      }
+      serve(std::make_unique<igb::Model82576>(iommu_, *wire_, faults_, config));
       return;
     }
     ixgbe::Personality card;
@@ -442,9 +452,9 @@ int parse_and_serve(int argc, char** argv) {
       "q35,memory-backend=mem\n"
       "    -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"/tmp/nic\"}}'\n"
       "Any Pollux program on it, without root: --dev vfio-user:/tmp/nic");
-  app.add_option("--nic", o.nics, "82599 (CX4), 82599-sfp (SFP+, as X520), 82574; repeat it for several")
+  app.add_option("--nic", o.nics, "82599 (CX4), 82599-sfp (SFP+, as X520), 82576, 82574; repeat it for several")
       ->required()
-      ->check(CLI::IsMember({"82599", "82599-sfp", "82574"}));
+      ->check(CLI::IsMember({"82599", "82599-sfp", "82576", "82574"}));
   app.add_option("--socket", o.sockets, "where it is served; one for each --nic")->required();
   app.add_option(
       "--wire", o.wires,

@@ -22,7 +22,7 @@ LOOPS = 100 if FULL else 3
 class Kind:
     """What is particular to a kind of card and to Linux's driver for it."""
 
-    def __init__(self, driver, device, mbits, queues, tx_counters, rx_counters, errors, vlan_filter=True):
+    def __init__(self, driver, device, mbits, queues, tx_counters, rx_counters, errors, vlan_filter=True, paired=True):
         self.driver = driver
         self.device = device
         self.mbits = mbits
@@ -31,6 +31,7 @@ class Kind:
         self.rx_counters = rx_counters
         self.errors = errors            # counters that stay 0
         self.vlan_filter = vlan_filter  # does the driver leave it on?
+        self.paired = paired            # have a receive and a transmit queue one vector?
 
 
 # ixgbe: GOTC has the FCS, GORC has not while the card strips it. e1000e gives the card's counters, with FCS, as rx_bytes.
@@ -42,6 +43,12 @@ IXGBE = dict(driver="ixgbe", mbits=10000, queues=True, tx_counters=("tx_pkts_nic
 KINDS = {
     "82599": Kind(device=0x10F9, **IXGBE),
     "82599-sfp": Kind(device=0x10FB, **IXGBE),
+    "82576": Kind(driver="igb", device=0x10C9, mbits=1000, queues=True, tx_counters=("tx_packets", "tx_bytes", 4),
+                  rx_counters=("rx_packets", "rx_bytes", 4),
+                  errors=("rx_errors", "tx_errors", "rx_crc_errors", "rx_length_errors", "rx_over_errors",
+                          "rx_frame_errors", "tx_timeout_count", "rx_align_errors", "rx_missed_errors",
+                          "rx_long_length_errors", "rx_short_length_errors", "tx_tcp_seg_failed"),
+                  paired=False),  # with so few queues [igb_set_flag_queue_pairs]
     "82574": Kind(driver="e1000e", device=0x10D3, mbits=1000, queues=False, tx_counters=("tx_packets", "tx_bytes", 4),
                   rx_counters=("rx_packets", "rx_bytes", 4),
                   errors=("rx_errors", "tx_errors", "rx_crc_errors", "rx_length_errors", "rx_over_errors",
@@ -88,7 +95,7 @@ class Card(unittest.TestCase):
         for end in ENDS:
             chip = [line for line in pathlib.Path("/proc/interrupts").read_text().splitlines() if line.split()[-1].startswith(end.name)]
             self.assertTrue(chip and all("MSIX" in line for line in chip), chip)
-        wanted = queues + 1 if KIND.queues else 3  # e1000e: one to receive, one to send, one for the rest
+        wanted = queues * (1 if KIND.paired else 2) + 1 if KIND.queues else 3  # e1000e: to receive, to send, for the rest
         before, stats = FAR.vectors(), FAR.stats()
         self.assertEqual(len(before), wanted, before)
         for _ in range(32):

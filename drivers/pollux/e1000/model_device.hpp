@@ -211,7 +211,6 @@ class Model82574 : private model::QuirkedTable, public sim::GigabitMac {
   // Receive: filters, checksums, queue choice (model_receive).
   bool take_off_wire() noexcept;
   void receive(ConstBytes frame) noexcept;
-  [[nodiscard]] bool accepted_size(ConstBytes frame) noexcept;
   [[nodiscard]] Stored describe(ConstBytes frame) noexcept;
   [[nodiscard]] std::uint32_t verdict(ConstBytes frame, const sim::ParsedFrame& p) noexcept;
   [[nodiscard]] std::size_t header_bytes(ConstBytes frame, const sim::ParsedFrame& p) noexcept;

@@ -36,7 +36,7 @@ inline void Model82574::receive(ConstBytes frame) noexcept {
   if (is_flow_control(frame) && !obey_pause(frame, pass)) return;
   bool inexact = false;
   if (!pass && !accepted_address(frame, inexact)) return;
-  if (!accepted_size(frame) || !accepted_vlan(frame)) return;
+  if (!accepted_size(frame, kLongestFrame, quirk(Quirk::kQemuPadsReceived)) || !accepted_vlan(frame)) return;
   Stored stored = describe(frame);
   if (inexact) stored.status |= model::RxWriteBack::kPif;
   Ring& ring = rx_[stored.queue];
@@ -52,22 +52,6 @@ inline void Model82574::receive(ConstBytes frame) noexcept {
   fifo_bytes_ += stored.bytes.size();
   fifo_.push_back(std::move(stored));
   (void)drain();
-}
-
-inline bool Model82574::accepted_size(ConstBytes frame) noexcept {
-  namespace stat = model::stat;
-  const std::size_t standard = is_tagged(frame) ? kMaxVlanFrame : kMaxFrame;
-  const std::size_t most = value<Rctl>()[Rctl::lpe] ? kLongestFrame - kFcs : standard;
-  if (frame.size() > most) {
-    count(stat::kRoc);
-    count(stat::kRlec);
-    return false;
-  }
-  if (frame.size() >= kMinFrame) return true;
-  count(stat::kRuc);
-  if (value<Rctl>()[Rctl::sbp] || quirk(Quirk::kQemuPadsReceived)) return true;
-  count(stat::kRlec);
-  return false;
 }
 
 /// The frame as it will lie in memory, and everything its descriptor says of it.

@@ -297,6 +297,22 @@ class GigabitMac : public NicModel {
     return is(kVfta + 4 * (id >> 5), 1u << (id & 31));
   }
 
+  /// Not too long, not too short; counted. `longest`: with LPE, FCS included [bytes].
+  [[nodiscard]] bool accepted_size(ConstBytes frame, std::size_t longest, bool takes_short = false) noexcept {
+    using namespace gigabit;
+    const std::size_t standard = is_tagged(frame) ? kMaxVlanFrame : kMaxFrame;
+    if (frame.size() > (is(kRctl, rctl::kLpe) ? longest - kFcs : standard)) {
+      count(stat::kRoc);
+      count(stat::kRlec);
+      return false;
+    }
+    if (frame.size() >= kMinFrame) return true;
+    count(stat::kRuc);
+    if (is(kRctl, rctl::kSbp) || takes_short) return true;
+    count(stat::kRlec);
+    return false;
+  }
+
   // ---- Statistics [8254x 13.7] --------------------------------------------------------------------------------------
 
   void count(std::uint32_t at) noexcept {
