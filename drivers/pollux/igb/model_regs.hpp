@@ -100,7 +100,7 @@ inline constexpr RegSpec kRegisters[] = {
   {.name = "WUS", .mode = Mode::kW1C, .offset = 0x5810, .section = "8254x 13.6.3"},
   {.name = "MANC", .mode = Mode::kRW, .offset = 0x5820, .mask = bit(13) | bit(17) | bit(21), .section = "8254x 13.6.6"},
   {.name = "MANC2H", .mode = Mode::kRW, .offset = 0x5860, .section = "82576"},
-  {.name = "GCR", .mode = Mode::kRW, .offset = kGcr, .mask = bits(5, 0) | bits(16, 12) | bit(18), .reset = 0x0685'0200, .section = "82576"},
+  {.name = "GCR", .mode = Mode::kRW, .offset = kGcr, .mask = bits(16, 12), .reset = 0x0685'0200, .section = "82576"},
   {.name = "FACTPS", .mode = Mode::kRO, .offset = 0x5B30, .section = "82576"},
   {.name = "SWSM", .mode = Mode::kRW, .offset = kSwsm, .mask = bits(1, 0) | bit(3), .section = "82576"},
   {.name = "FWSM", .mode = Mode::kRO, .offset = 0x5B54, .section = "82576"},
