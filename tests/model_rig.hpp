@@ -2,14 +2,21 @@
 // What tests of NIC models share that know no driver: frames and what is right about them, computed without the
 // library; a wire; memory that the device reaches.
 #pragma once
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <pollux/core/address.hpp>
+#include <pollux/sim/clock.hpp>
+#include <pollux/sim/fault.hpp>
 #include <pollux/sim/iommu.hpp>
 #include <pollux/sim/wire.hpp>
 
@@ -148,6 +155,42 @@ class Memory {
   sim::Iommu& iommu_;
   std::byte* at_;
   std::vector<BusAddr> bus_;
+};
+
+// ---- A model and what is around it ----------------------------------------------------------------------------------
+
+/// What every test of a model needs. Whoever derives from it makes the model.
+template <class Model>
+class ModelRig : public testing::Test {
+ protected:
+  void TearDown() override {
+    for (const sim::Fault& f : faults.faults()) ADD_FAILURE() << "unexpected: " << f.text();
+  }
+  u32 r(u64 at) { return model->read(at); }
+  void w(u64 at, u32 v) { model->write(at, v); }
+  void set(u64 at, u32 bits) { w(at, r(at) | bits); }
+  void clear(u64 at, u32 bits) { w(at, r(at) & ~bits); }
+  /// The one fault there must be; forgets it.
+  void expect_fault(sim::FaultKind kind, const std::string& where) {
+    EXPECT_EQ(faults.count(), 1u) << where << " was to fail";
+    for (const sim::Fault& f : faults.faults()) {
+      EXPECT_EQ(f.kind, kind) << f.text();
+      EXPECT_EQ(f.where, where) << f.text();
+      EXPECT_FALSE(f.rule.empty());
+    }
+    faults.clear();
+  }
+  void arrive(Octets f) {
+    wire.in.push_back(std::move(f));
+    (void)model->step();
+  }
+
+  sim::VirtualClock clock;
+  sim::Iommu iommu;
+  sim::FaultLog faults;
+  TestWire wire;
+  Memory memory{iommu};
+  std::unique_ptr<Model> model;
 };
 
 // ---- Advanced transmit descriptors ----------------------------------------------------------------------------------

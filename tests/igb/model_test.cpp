@@ -43,7 +43,7 @@ constexpr u32 kRxEn = 1 << 1, kUpe = 1 << 3, kMpe = 1 << 4, kLpe = 1 << 5, kBam 
 constexpr u32 kSlu = 1 << 6, kRst = 1 << 26, kTfce = 1 << 28, kRfce = 1 << 27, kVme = 1 << 30, kLu = 1 << 1;
 constexpr u32 kMsixMode = 0xC000'0011;  // PBA, EIAME, MSIX_MODE, NSICR
 
-class Card : public testing::Test {
+class Card : public ModelRig<Model82576> {
  protected:
   explicit Card(Quirk quirks = Quirk::kNone) {
     Model82576Config config{.mac = {{0x02, 0x00, 0x00, 0x82, 0x59, 0x99}}};
@@ -52,23 +52,6 @@ class Card : public testing::Test {
     model->set_time([this] { return clock.now(); });
     clock.on_advance([this] { (void)model->step(); });
     model->write_config(4, 2, 6);  // memory, bus master
-  }
-  void TearDown() override {
-    for (const sim::Fault& f : faults.faults()) ADD_FAILURE() << "unexpected: " << f.text();
-  }
-  u32 r(u64 at) { return model->read(at); }
-  void w(u64 at, u32 v) { model->write(at, v); }
-  void set(u64 at, u32 bits) { w(at, r(at) | bits); }
-  void clear(u64 at, u32 bits) { w(at, r(at) & ~bits); }
-  /// The one fault there must be; forgets it.
-  void expect_fault(FaultKind kind, const std::string& where) {
-    const auto all = faults.faults();
-    EXPECT_EQ(faults.count(), 1u) << where << " was to fail";
-    for (const sim::Fault& f : all) {
-      EXPECT_EQ(f.kind, kind) << f.text();
-      EXPECT_EQ(f.where, where) << f.text();
-    }
-    faults.clear();
   }
   void link_up() {
     set(kCtrl, kSlu);
@@ -134,10 +117,6 @@ class Card : public testing::Test {
   }
   bool tx_done(u32 q, u32 i) { return (memory.q(tx_desc(q, i) + 8) >> 32 & 1) != 0; }
 
-  void arrive(Octets f) {
-    wire.in.push_back(std::move(f));
-    (void)model->step();
-  }
   bool takes(const Octets& f) {
     (void)r(0x4074);
     arrive(f);
@@ -177,12 +156,6 @@ class Card : public testing::Test {
   void msix(bool on = true) { model->write_config(0x72, 2, on ? 0x8000 : 0); }
   u64 sent(u32 v) { return model->interrupts().sent(v); }
 
-  sim::VirtualClock clock;
-  sim::Iommu iommu;
-  sim::FaultLog faults;
-  TestWire wire;
-  Memory memory{iommu};
-  std::unique_ptr<Model82576> model;
   std::array<u32, 16> tail{};
 };
 

@@ -42,7 +42,7 @@ constexpr u32 tx(u32 q) { return 0x6000 + 0x40 * q; }
 constexpr std::size_t rx_desc(u32 q, u32 i) { return kRxRings + q * 0x800 + 16 * i; }
 constexpr std::size_t tx_desc(u32 q, u32 i) { return kTxRings + q * 0x800 + 16 * i; }
 
-class ModelTest : public ::testing::Test {
+class ModelTest : public ModelRig<Model82599> {
  protected:
   ModelTest() { make({}); }
   ~ModelTest() override = default;
@@ -54,25 +54,6 @@ class ModelTest : public ::testing::Test {
     model->set_time([this] { return clock.now(); });
     model->write_config(4, 2, 0x6);  // memory, bus master
   }
-  void TearDown() override {
-    for (const sim::Fault& f : faults.faults()) ADD_FAILURE() << "unexpected: " << f.text();
-  }
-  u32 r(u64 at) { return model->read(at); }
-  void w(u64 at, u32 v) { model->write(at, v); }
-  void set(u64 at, u32 bits) { w(at, r(at) | bits); }
-  void clear(u64 at, u32 bits) { w(at, r(at) & ~bits); }
-  /// The one fault there must be; forgets it.
-  void expect_fault(FaultKind kind, const std::string& where) {
-    const auto all = faults.faults();
-    EXPECT_EQ(all.size(), 1u) << where << " was to fail";
-    for (const sim::Fault& f : all) {
-      EXPECT_EQ(f.kind, kind) << f.text();
-      EXPECT_EQ(f.where, where) << f.text();
-      EXPECT_FALSE(f.rule.empty());
-    }
-    faults.clear();
-  }
-
   // Receive unit, receive queue, transmit unit, transmit queue: in that order.
   void init_unit(u32 fctrl = 0x400) {
     w(0x888, 0x7FFFFFFF);
@@ -169,10 +150,6 @@ class ModelTest : public ::testing::Test {
   bool tx_done(u32 q, u32 i) { return (memory.q(tx_desc(q, i) + 8) >> 32 & 1) != 0; }
 
   // Receive.
-  void arrive(Octets f) {
-    wire.in.push_back(std::move(f));
-    model->step();
-  }
   struct Got {
     u32 dw0, dw1, status, length, vlan;
     Octets bytes;
@@ -192,12 +169,6 @@ class ModelTest : public ::testing::Test {
     return u64{r(low + 4)} << 32 | l;
   }
 
-  sim::Iommu iommu;
-  Memory memory{iommu};
-  TestWire wire;
-  sim::FaultLog faults;
-  sim::VirtualClock clock;
-  std::unique_ptr<Model82599> model;
   u32 tail[128] = {};
 };
 

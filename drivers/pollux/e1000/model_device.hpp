@@ -62,7 +62,6 @@ class Model82574 : private model::QuirkedTable, public sim::GigabitMac {
   static constexpr std::size_t kLongestFrame = 9234;         ///< with LPE, FCS included [bytes]
   static constexpr std::size_t kLongestTso = 1u << 18;       ///< [bytes]
   static constexpr std::size_t kMostSegments = 4096;         ///< of one TSO packet
-  static constexpr unsigned kFramesPerStep = 256;            ///< taken off the wire
   static constexpr std::uint32_t kPacketBufferKib = 40;      ///< shared by receive and transmit
   static constexpr std::uint32_t kMsi = 0xD0, kMsix = 0xA0;  ///< capabilities
 
@@ -209,8 +208,7 @@ class Model82574 : private model::QuirkedTable, public sim::GigabitMac {
   void after_icr_read(std::uint32_t v) noexcept;
 
   // Receive: filters, checksums, queue choice (model_receive).
-  bool take_off_wire() noexcept;
-  void receive(ConstBytes frame) noexcept;
+  void receive(ConstBytes frame) noexcept override;
   [[nodiscard]] Stored describe(ConstBytes frame) noexcept;
   [[nodiscard]] std::uint32_t verdict(ConstBytes frame, const sim::ParsedFrame& p) noexcept;
   [[nodiscard]] std::size_t header_bytes(ConstBytes frame, const sim::ParsedFrame& p) noexcept;
@@ -232,9 +230,6 @@ class Model82574 : private model::QuirkedTable, public sim::GigabitMac {
   // Transmit (model_transmit).
   bool transmit(unsigned q) noexcept;
   void refuse_early_tail(Ring& ring) noexcept;
-  [[nodiscard]] bool may_send() noexcept;
-  bool flush() noexcept;
-  bool send(ConstBytes frame) noexcept;
   bool run_descriptor(unsigned q) noexcept;
   void complain(unsigned q, std::string rule, std::uint64_t v) noexcept;
   void report_status(std::uint64_t at, const TxDescriptorWords& words) noexcept;
@@ -264,7 +259,6 @@ class Model82574 : private model::QuirkedTable, public sim::GigabitMac {
 
   std::array<Outgoing, kQueues> outgoing_;
   TxContext context_;
-  std::deque<std::vector<std::byte>> sending_;  ///< frames the wire would not take yet
 
   std::array<Throttle, kVectors> throttled_{};
   Nanos last_interrupt_;

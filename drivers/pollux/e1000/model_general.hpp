@@ -149,7 +149,6 @@ inline void Model82574::power_on() noexcept {
   context_ = {};
   fifo_.clear();
   fifo_bytes_ = 0;
-  sending_.clear();
   rx_delay_.causes = tx_delay_.causes = 0;
   throttled_ = {};
   message_sent_ = false;
@@ -193,7 +192,7 @@ inline bool Model82574::work() noexcept {
   if (resetting_) return false;
   bool moved = drain();
   for (unsigned q = 0; q < kQueues; ++q) moved |= transmit(q);
-  moved |= take_off_wire();
+  moved |= take_off_wire(awaiting_);
   return moved;
 }
 

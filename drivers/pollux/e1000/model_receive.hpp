@@ -14,18 +14,6 @@
 
 namespace pollux::e1000 {
 
-inline bool Model82574::take_off_wire() noexcept {
-  const bool listening = link_up() && value<Rctl>()[Rctl::en] && !loopback();
-  unsigned n = 0;
-  for (; n < kFramesPerStep && !awaiting_; ++n) {
-    const ConstBytes frame = wire().front();
-    if (frame.empty()) break;
-    if (listening) receive(frame);
-    wire().consume();
-  }
-  return n != 0;
-}
-
 /// A frame has arrived, without FCS: counted, filtered, stored, delivered as far as there are descriptors.
 inline void Model82574::receive(ConstBytes frame) noexcept {
   namespace stat = model::stat;

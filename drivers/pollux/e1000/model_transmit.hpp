@@ -44,26 +44,6 @@ inline void Model82574::refuse_early_tail(Ring& ring) noexcept {
   ring.seen = tail;
   if (tail != peek(ring.head)) fault(Kind::kSequence, ring.tail, "written before TCTL.EN", tail);
 }
-inline bool Model82574::may_send() noexcept {
-  return sending_.empty() && !paused() && may_access_memory() && (link_up() || loopback());
-}
-
-/// Frames the wire has not taken yet. Returns whether it took one.
-inline bool Model82574::flush() noexcept {
-  bool moved = false;
-  while (!sending_.empty() && !paused() && (link_up() || loopback()) && send(sending_.front())) {
-    sending_.pop_front();
-    moved = true;
-  }
-  return moved;
-}
-inline bool Model82574::send(ConstBytes frame) noexcept {
-  if (!loopback() && !wire().transmit(frame)) return false;
-  count_sent(frame);
-  if (loopback() && value<Rctl>()[Rctl::en]) receive(frame);
-  return true;
-}
-
 /// The descriptor at the head. Returns whether the ring goes on.
 inline bool Model82574::run_descriptor(unsigned q) noexcept {
   using model::TxCmd;
@@ -240,6 +220,6 @@ inline void Model82574::emit(unsigned q, std::vector<std::byte>& frame, const Tx
   }
   const bool pad = value<Tctl>()[Tctl::psp] && !quirk(Quirk::kQemuNoTxPadding);
   if (pad && frame.size() < kMinFrame) frame.resize(kMinFrame);
-  if (!sending_.empty() || !send(frame)) sending_.push_back(frame);
+  put_out(frame);
 }
 }  // namespace pollux::e1000

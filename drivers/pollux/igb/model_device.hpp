@@ -70,7 +70,6 @@ class Model82576 final : private model::QuirkedTable, public sim::GigabitMac {
                               .receive_addresses = 24,
                               .status_always = model::kStatusAlways,
                               .nvm_words = 1024};
-  static constexpr unsigned kFramesPerStep = 256;                                      ///< taken off the wire
   static constexpr std::uint32_t kPm = 0x40, kMsi = 0x50, kMsix = 0x70, kPcie = 0xA0;  ///< capabilities
 
   [[nodiscard]] bool quirk(Quirk one) const noexcept { return has(config_.quirks, one); }
@@ -126,8 +125,7 @@ class Model82576 final : private model::QuirkedTable, public sim::GigabitMac {
   [[nodiscard]] std::uint32_t after_icr_read(std::uint32_t v) noexcept;
 
   // Receive: filters, verdicts, queue choice (model_receive).
-  bool take_off_wire() noexcept;
-  void receive(ConstBytes frame) noexcept;
+  void receive(ConstBytes frame) noexcept override;
   [[nodiscard]] model::Stored describe(ConstBytes frame) noexcept;
   void verify(ConstBytes frame, const sim::ParsedFrame& p, model::Stored& out) noexcept;
   void distribute(ConstBytes frame, const sim::ParsedFrame& p, model::Stored& out) noexcept;
@@ -141,9 +139,7 @@ class Model82576 final : private model::QuirkedTable, public sim::GigabitMac {
   // Transmit (model_transmit).
   bool transmit_all() noexcept;
   bool transmit(std::uint32_t q) noexcept;
-  [[nodiscard]] bool may_send() noexcept;
-  bool flush() noexcept;
-  [[nodiscard]] bool send(ConstBytes frame) noexcept;
+  void on_sent(ConstBytes frame) noexcept override;
   void run_descriptor(std::uint32_t q, const sim::advanced::RawDescriptor& d) noexcept;
   void run_data(std::uint32_t q, const sim::advanced::RawDescriptor& d) noexcept;
   void emit(std::vector<std::byte>& frame, const std::uint16_t* vlan) noexcept;
@@ -168,7 +164,6 @@ class Model82576 final : private model::QuirkedTable, public sim::GigabitMac {
   bool awaiting_ = false;  ///< its first frame waits for descriptors that are on their way here
   sim::RssTable rss_;
   bool rss_stale_ = true;
-  std::deque<std::vector<std::byte>> sending_;  ///< frames the wire would not take yet
 
   std::uint32_t pending_ = 0;  ///< vectors with a message to be sent
   bool armed_ = false;         ///< without MSI-X mode: something has happened that was not told

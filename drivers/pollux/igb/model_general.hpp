@@ -163,7 +163,6 @@ inline void Model82576::power_on() noexcept {
   rx_[0].on = rx_[0].dead = tx_[0].on = tx_[0].dead = true;
   fifo_.clear();
   fifo_bytes_ = 0;
-  sending_.clear();
   pending_ = 0;
   armed_ = false;
   quiet_until_ = {};
@@ -207,7 +206,7 @@ inline bool Model82576::work() noexcept {
   see_tails();
   bool moved = drain();
   moved |= transmit_all();
-  moved |= take_off_wire();
+  moved |= take_off_wire(awaiting_);
   fire();
   return moved;
 }

@@ -13,18 +13,6 @@
 
 namespace pollux::igb {
 
-inline bool Model82576::take_off_wire() noexcept {
-  const bool listening = link_up() && is(model::kRctl, model::rctl::kEn) && !loopback();
-  unsigned n = 0;
-  for (; n < kFramesPerStep && !awaiting_; ++n) {
-    const ConstBytes frame = wire().front();
-    if (frame.empty()) break;
-    if (listening) receive(frame);
-    wire().consume();
-  }
-  return n != 0;
-}
-
 /// A frame has arrived, without FCS: counted, filtered, stored, delivered as far as there are descriptors.
 inline void Model82576::receive(ConstBytes frame) noexcept {
   using namespace model;

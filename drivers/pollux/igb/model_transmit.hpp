@@ -18,16 +18,11 @@ inline bool Model82576::transmit_all() noexcept {
   for (std::uint32_t q = 0; q < model::kQueues; ++q) moved |= transmit(q);
   return moved;
 }
-inline bool Model82576::may_send() noexcept {
-  return sending_.empty() && is(model::kTctl, model::kTctlEn) && !paused() && may_access_memory() &&
-         (link_up() || loopback());
-}
-
 inline bool Model82576::transmit(std::uint32_t q) noexcept {
   using namespace model;
   using namespace model::advanced;
   TxRing& ring = tx_[q];
-  if (!ring.runs() || ring.head == ring.tail) return false;
+  if (!ring.runs() || ring.head == ring.tail || !is(kTctl, kTctlEn)) return false;
   bool reported = false, moved = false;
   while (ring.runs() && ring.head != ring.tail && may_send()) {
     const std::uint64_t at = ring.at(ring.head);
@@ -99,25 +94,11 @@ inline void Model82576::emit(std::vector<std::byte>& frame, const std::uint16_t*
   using namespace model;
   if (vlan != nullptr) sim::insert_vlan(frame, static_cast<std::uint16_t>(peek(kVet)), *vlan);
   if (is(kTctl, kTctlPsp) && frame.size() < kMinFrame) frame.resize(kMinFrame);
-  if (!sending_.empty() || !send(frame)) sending_.push_back(frame);
+  put_out(frame);
 }
-inline bool Model82576::send(ConstBytes frame) noexcept {
-  const bool loops = loopback();
-  if (!loops && !wire().transmit(frame)) return false;
-  count_sent(frame);
+inline void Model82576::on_sent(ConstBytes frame) noexcept {
   count(model::kHgptc);
   count_pair(model::kHgotc, frame.size() + kFcs);
-  if (loops && is(model::kRctl, model::rctl::kEn)) receive(frame);
-  return true;
-}
-/// Frames the wire has not taken yet. Returns whether it took one.
-inline bool Model82576::flush() noexcept {
-  bool moved = false;
-  while (!sending_.empty() && !paused() && (link_up() || loopback()) && send(sending_.front())) {
-    sending_.pop_front();
-    moved = true;
-  }
-  return moved;
 }
 
 }  // namespace pollux::igb

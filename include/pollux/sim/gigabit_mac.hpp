@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <string>
 #include <utility>
@@ -74,6 +75,10 @@ class GigabitMac : public NicModel {
   virtual void raise_cause(std::uint32_t causes) noexcept = 0;
   /// What is sent comes back.
   [[nodiscard]] virtual bool loopback() noexcept = 0;
+  /// A frame has arrived, without FCS.
+  virtual void receive(ConstBytes frame) noexcept = 0;
+  /// One has gone out, of those that a driver sent.
+  virtual void on_sent(ConstBytes /*frame*/) noexcept {}
 
   [[nodiscard]] std::uint32_t peek(std::uint32_t at) noexcept { return registers().peek(at); }
   void poke(std::uint32_t at, std::uint32_t v) noexcept { registers().poke(at, v); }
@@ -183,6 +188,7 @@ class GigabitMac : public NicModel {
 
   /// After a reset of the registers: PHY, link, PAUSE as after power-on; the NVM is loaded.
   void power_on_mac() noexcept {
+    sending_.clear();
     paused_until_ = xoff_until_ = Nanos{};
     xoff_sent_ = false;
     phy_.reset();
@@ -200,6 +206,40 @@ class GigabitMac : public NicModel {
       if ((mdio_answer_ & gigabit::kMdicIe) != 0) raise_cause(gigabit::kCauseMdac);
     }
     update_link();
+  }
+
+  // ---- Frames in and out
+  // ---------------------------------------------------------------------------------------------
+
+  /// What has arrived, as far as it goes in one step, until `waits`.
+  bool take_off_wire(const bool& waits) noexcept {
+    constexpr unsigned kFramesPerStep = 256;
+    const bool listening = link_up() && is(gigabit::kRctl, gigabit::rctl::kEn) && !loopback();
+    unsigned n = 0;
+    for (; n < kFramesPerStep && !waits; ++n) {
+      const ConstBytes frame = wire().front();
+      if (frame.empty()) break;
+      if (listening) receive(frame);
+      wire().consume();
+    }
+    return n != 0;
+  }
+  /// Whether a transmit queue may go on.
+  [[nodiscard]] bool may_send() noexcept {
+    return sending_.empty() && !paused() && may_access_memory() && (link_up() || loopback());
+  }
+  /// To the wire, or waiting for it.
+  void put_out(const std::vector<std::byte>& frame) {
+    if (!sending_.empty() || !send(frame)) sending_.push_back(frame);
+  }
+  /// Frames the wire has not taken yet. Returns whether it took one.
+  bool flush() noexcept {
+    bool moved = false;
+    while (!sending_.empty() && !paused() && (link_up() || loopback()) && send(sending_.front())) {
+      sending_.pop_front();
+      moved = true;
+    }
+    return moved;
   }
 
   // ---- Flow control -------------------------------------------------------------------------------------------------
@@ -346,6 +386,13 @@ class GigabitMac : public NicModel {
   }
 
  private:
+  bool send(ConstBytes frame) noexcept {
+    if (!loopback() && !wire().transmit(frame)) return false;
+    count_sent(frame);
+    on_sent(frame);
+    if (loopback() && is(gigabit::kRctl, gigabit::rctl::kEn)) receive(frame);
+    return true;
+  }
   void count_group(ConstBytes frame, std::uint32_t multicast, std::uint32_t broadcast) noexcept {
     const auto destination = load_header<MacAddress>(frame.data());
     if (destination.is_multicast()) count(destination == MacAddress::broadcast() ? broadcast : multicast);
@@ -367,6 +414,7 @@ class GigabitMac : public NicModel {
   std::uint32_t mdio_answer_ = 0;
   Nanos paused_until_;  ///< by the link partner
   Nanos xoff_until_;
+  std::deque<std::vector<std::byte>> sending_;  ///< frames the wire would not take yet
 };
 
 }  // namespace pollux::sim
