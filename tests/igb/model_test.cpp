@@ -191,8 +191,6 @@ constexpr Golden kGolden[] = {
     {"RETA", 0x5C00, 32, 4, 0, 0x0F0F0F0F},
     {"RSSRK", 0x5C80, 10, 4, 0, 0xFFFFFFFF},
     {"UTA", 0xA000, 128, 4, 0, 0xFFFFFFFF},
-    {"IVAR", 0x1700, 8, 4, 0, 0x9F9F9F9F},
-    {"IVAR_MISC", 0x1740, 1, 4, 0, 0x00009F9F},
     {"RDBAH", 0xC004, 16, 0x40, 0, 0xFFFFFFFF},
     {"TDBAH", 0xE004, 16, 0x40, 0, 0xFFFFFFFF},
 };
@@ -816,6 +814,18 @@ TEST_F(Card, InterruptInterval) {
   w(kEitr + 4, 100 << 2);
   EXPECT_EQ(sent(1), 3u) << "the counter was written with 0";
 }
+TEST_F(Card, VectorsThatAreNotThere) {
+  for (u32 i = 0; i < 8; ++i) {
+    w(kIvar + 4 * i, 0x98989898);
+    EXPECT_EQ(r(kIvar + 4 * i), 0x98989898u);
+  }
+  w(kIvar, 1 << 5);
+  expect_fault(FaultKind::kReservedBit, "IVAR[0]");
+  w(kIvar + 4, 0x99 << 8);
+  expect_fault(FaultKind::kReservedBit, "IVAR[1]");
+  w(kIvarMisc, 0x9F);
+  expect_fault(FaultKind::kReservedBit, "IVAR_MISC");
+}
 TEST_F(Card, AutoClearNeedsMsixMode) {
   w(kEiac, 1);
   expect_fault(FaultKind::kSequence, "EIAC");
@@ -902,6 +912,8 @@ TEST_F(Card, FaultsOfSequence) {
   EXPECT_EQ(r(rx(0)), base);
   w(rx(0) + 0x0C, 4 | kOneBuffer);
   expect_fault(FaultKind::kSequence, "SRRCTL[0]");
+  set(rx(0) + 0x0C, kDropEn);  // this may
+  EXPECT_EQ(r(rx(0) + 0x0C), 2 | kOneBuffer | kDropEn);
   w(tx(0) + 0x08, kRing * 8);
   expect_fault(FaultKind::kSequence, "TDLEN[0]");
   w(rx(0) + 0x28, 0);

@@ -48,6 +48,15 @@ inline bool Model82576::on_interrupt_write(std::uint32_t at, std::uint32_t old, 
     default:
       break;
   }
+  if ((at >= kIvar && at < kIvar + 32) || at == kIvarMisc) {
+    for (unsigned i = 0; i < 32; i += 8) {
+      const std::uint32_t entry = v >> i & 0xFF;
+      if ((entry & kIvarValid) != 0 && (entry & 0x1F) >= kVectors) {
+        fault(Kind::kReservedBit, at, text::cat("vectors are 0 to ", kVectors - 1), v);
+      }
+    }
+    return true;
+  }
   if (at < kEitr || at >= kEitr + 4 * kVectors) return false;
   // Without CNT_IGNR the counter is written too: the next event fires at once.
   if ((v & bit(31)) == 0) quiet_until_[(at - kEitr) / 4] = {};

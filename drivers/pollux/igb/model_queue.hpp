@@ -62,9 +62,10 @@ inline void Model82576::on_set_up(const model::Ring& ring, std::uint32_t at, std
     poke(at, peek(at) & ~15u);  // as long as that is what linux igb finds there
   }
   const bool nothing_runs = tested && ring.dead;
-  if (!ring.on || nothing_runs || peek(at) == old) return;
+  const std::uint32_t loose = reg == queue::kSrrctl ? kDropEn : 0;  // that may
+  if (!ring.on || nothing_runs || ((peek(at) ^ old) & ~loose) == 0) return;
   fault(Kind::kSequence, at, "does not change while its queue is enabled", v);
-  poke(at, old);
+  poke(at, (old & ~loose) | (v & loose));
 }
 
 // ---- ENABLE -------------------------------------------------------------------------------------------------------
