@@ -83,7 +83,7 @@ class Words(Case):
         for options, phrases in [
             ([], ["--nic is required"]),
             (["--nic", "82599"], ["--socket is required"]),
-            (["--nic", "8139", "--socket", "x"], ["82599", "82574"]),
+            (["--nic", "8139", "--socket", "x"], ["82599", "82576", "82574"]),
             ([*nic, "--nic", "82574"], ["one for each --nic"]),
             ([*nic, "--wire", "string"], ["tap:INTERFACE", "dgram:PATH[,PEER]"]),
             ([*nic, "--wire", "cable"], ["two ends"]),
