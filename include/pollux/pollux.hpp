@@ -110,6 +110,7 @@
 #include <pollux/sim/advanced_tx.hpp>
 #include <pollux/sim/mii_phy.hpp>
 #include <pollux/sim/gigabit_regs.hpp>
+#include <pollux/sim/gigabit_counters.hpp>
 #include <pollux/sim/gigabit_mac.hpp>
 #include <pollux/sim/backend.hpp>
 #include <pollux/sim/served_device.hpp>
