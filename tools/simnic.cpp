@@ -230,7 +230,8 @@ class Nic {
       igb::Model82576Config config;
       config.mac = mac_of(mac, config.mac);
       for (const std::string& name : o.quirks) {
-        if (name == "linux") config.quirks = igb::kLinuxQuirks;
+        if (name == "linux") config.quirks = config.quirks | igb::kLinuxQuirks;
+        if (name == "dpdk") config.quirks = config.quirks | igb::kDpdkQuirks;
       }
       serve(std::make_unique<igb::Model82576>(iommu_, *wire_, faults_, config));
       return;

@@ -159,6 +159,10 @@ class Card : public ModelRig<Model82576> {
   std::array<u32, 16> tail{};
 };
 
+class Dpdk : public Card {
+ protected:
+  Dpdk() : Card(igb::kDpdkQuirks) {}
+};
 class Linux : public Card {
  protected:
   Linux() : Card(igb::kLinuxQuirks) {}
@@ -991,6 +995,44 @@ TEST_F(Card, HostileRingsDoNotHang) {
   }
   EXPECT_GT(faults.count(), 0u);
   faults.clear();
+}
+
+TEST_F(Card, QueueZeroIsOnAfterAReset) {
+  w(rx(0) + 8, 1024);
+  expect_fault(FaultKind::kSequence, "RDLEN[0]");
+  w(tx(0), 0x1000);
+  expect_fault(FaultKind::kSequence, "TDBAL[0]");
+  w(rx(0) + 0x18, 1);
+  expect_fault(FaultKind::kRing, "RDT[0]");
+}
+
+// ---- What DPDK's net_e1000_igb does ---------------------------------------------------------------------------------
+
+TEST_F(Dpdk, QueueZeroIsSetUpWhileItIsOn) {
+  link_up();
+  w(kTctl, 0x0003'F0FA);
+  for (const u32 block : {rx(0), tx(0)}) {
+    const std::size_t ring = block == rx(0) ? rx_desc(0, 0) : tx_desc(0, 0);
+    w(block + 8, kRing * 16);
+    w(block, static_cast<u32>(memory.bus(ring))), w(block + 4, static_cast<u32>(memory.bus(ring) >> 32));
+  }
+  w(rx(0) + 0x0C, 2 | kOneBuffer);
+  set(rx(0) + 0x28, kEnable), set(tx(0) + 0x28, kEnable);
+  w(kRctl, kRxEn | kBam | kSecrc);
+  for (u32 i = 0; i < kRing; ++i) post_rx(0, i);
+  w(rx(0) + 0x18, kRing - 1);
+  arrive(ethernet(kOwn, 0x88B5, 60));
+  EXPECT_TRUE(rx_done(0, 0));
+  send(ethernet(kPeer, 0x88B5, 60));
+  EXPECT_EQ(wire.out.size(), 1u);
+  w(rx(0) + 8, kRing * 8);
+  expect_fault(FaultKind::kSequence, "RDLEN[0]");
+}
+TEST_F(Dpdk, LowBitsAreIgnored) {
+  w(0x2160, 0x8000'EE48), w(0x2168, 0xF424), w(kEitr, 0xFFFF);
+  EXPECT_EQ(r(0x2160), 0x8000'EE40u);
+  EXPECT_EQ(r(0x2168), 0xF420u);
+  EXPECT_EQ(r(kEitr), 0x7FFCu);
 }
 
 // ---- What Linux's igb does ------------------------------------------------------------------------------------------

@@ -80,8 +80,12 @@ class Testpmd:
         return said
 
     def stopped(self, *lines):
-        """Commands that want port 0 stopped."""
+        """Commands that want port 0 stopped. It goes on when there is a link: a card may negotiate for long."""
         self("port stop 0", *lines, "port start 0")
+        self.wait_for_link(0)
+
+    def wait_for_link(self, port):
+        wait_for("no link", lambda: "Link status: up" in self(f"show port info {port}"))
 
     def stats(self, port):
         """Of `show port stats`, RX-packets to TX-bytes."""
@@ -128,10 +132,10 @@ class NearCard(unittest.TestCase):
         cls.testpmd = Testpmd(NEAR, options=(f"--rxq={QUEUES}", f"--txq={QUEUES}", "--rxd=256", "--txd=256", "--rss-udp",
                                              "--port-topology=loop", f"--rx-offloads={cls.rx_offloads:#x}",
                                              f"--tx-offloads={TX_OFFLOADS:#x}", f"--eth-peer=0,{FAR.mac}"))
-        said = cls.testpmd("show port info 0")
-        NEAR.mac = re.search(r"MAC address: (\S+)", said)[1].lower()
-        cls.information = said
-        wait_for("no carrier", lambda: FAR.carrier() and "Link status: up" in cls.testpmd("show port info 0"))
+        cls.testpmd.wait_for_link(0)
+        cls.information = cls.testpmd("show port info 0")
+        NEAR.mac = re.search(r"MAC address: (\S+)", cls.information)[1].lower()
+        wait_for("no carrier", FAR.carrier)
 
     @classmethod
     def tearDownClass(cls):
@@ -320,7 +324,7 @@ class BothCards(unittest.TestCase):
         testpmd = Testpmd(NEAR, FAR, options=("--rxd=256", "--txd=256", f"--tx-offloads={TX_OFFLOADS:#x}" if FULL else "--rxq=1"))
         try:
             for port in (0, 1):
-                wait_for("no link", lambda port=port: "Link status: up" in testpmd(f"show port info {port}"))
+                testpmd.wait_for_link(port)
             testpmd("set fwd io", "start tx_first")
             goal = 1_000_000 if FULL else 20_000
             wait_for(lambda: f"{testpmd.stats(0)}", lambda: min(testpmd.stats(port)["RX-packets"] for port in (0, 1)) > goal)

@@ -57,8 +57,8 @@ inline void Model82576::after_write(std::uint32_t offset, std::uint32_t old, std
 }
 /// A quirk let bits be written that are not there.
 inline void Model82576::restore_ignored(std::uint32_t at, std::uint32_t old) noexcept {
-  if (!quirk(Quirk::kLinuxTestsRegisters)) return;
-  for (const model::IgnoredBits& i : model::kTestedByLinux) {
+  for (const model::IgnoredBits& i : model::kIgnoredBits) {
+    if (!quirk(i.quirk)) continue;
     const bool inside = at >= i.offset && at < i.offset + i.count * i.stride && (at - i.offset) % i.stride == 0;
     if (inside) poke(at, (peek(at) & ~i.bits) | (old & i.bits));
   }

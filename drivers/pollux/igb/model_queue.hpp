@@ -39,7 +39,8 @@ inline void Model82576::on_control(model::Ring& ring, std::uint32_t base, bool t
   using namespace model;
   registers().clear(base + queue::kCtl, kSwflsh);
   const bool wanted = (v & kEnable) != 0;
-  if (wanted == ring.on) return;
+  const bool again = wanted && ring.on && ring.dead && quirk(Quirk::kDpdkSetsUpWhileOn);
+  if (wanted == ring.on && !again) return;
   ring.on = wanted;
   forget_fetched();
   if (!wanted) return;
@@ -61,7 +62,7 @@ inline void Model82576::on_set_up(const model::Ring& ring, std::uint32_t at, std
     if (!tested) fault(Kind::kRing, at, "a ring's length is a multiple of 128 bytes", v);
     poke(at, peek(at) & ~15u);  // as long as that is what linux igb finds there
   }
-  const bool nothing_runs = tested && ring.dead;
+  const bool nothing_runs = (tested || quirk(Quirk::kDpdkSetsUpWhileOn)) && ring.dead;
   const std::uint32_t loose = reg == queue::kSrrctl ? kDropEn : 0;  // that may
   if (!ring.on || nothing_runs || ((peek(at) ^ old) & ~loose) == 0) return;
   fault(Kind::kSequence, at, "does not change while its queue is enabled", v);

@@ -183,6 +183,7 @@ inline constexpr RegSpec kRegisters[] = {
   {.name = "TDWBAL", .mode = Mode::kRW, .offset = kTx + queue::kWbal, .count = kQueues, .stride = kQueueStride, .mask = bit(0) | bits(31, 2), .section = "82576"},
   {.name = "TDWBAH", .mode = Mode::kRW, .offset = kTx + queue::kWbah, .count = kQueues, .stride = kQueueStride, .section = "82576"},
   // Statistics beside sim::gigabit::kStatistics
+  {.name = "CBRDPC", .mode = Mode::kRC, .offset = 0x4044, .section = "dpdk e1000"},
   {.name = "CBTMPC", .mode = Mode::kRC, .offset = 0x402C, .section = "82576"},
   {.name = "IAC", .mode = Mode::kRC, .offset = stat::kIac, .section = "82576"},
   {.name = "RPTHC", .mode = Mode::kRC, .offset = kRpthc, .section = "82576"},
