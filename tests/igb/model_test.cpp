@@ -535,6 +535,13 @@ TEST_F(Card, AddressFilters) {
   clear(kRctl, kBam);
   EXPECT_FALSE(takes(ethernet(kBroadcast, 0x88B5, 60)));
 }
+TEST_F(Card, InexactFiltersAreTold) {
+  bring_up(1, kUpe);
+  arrive(ethernet(0x02AABBCCDD02, 0x88B5, 60));
+  arrive(ethernet(kOwn, 0x88B5, 60));
+  EXPECT_EQ(got(0, 0).status, 0x83u);
+  EXPECT_EQ(got(0, 1).status, 0x03u);
+}
 TEST_F(Card, RssHashTypeAndQueue) {
   bring_up(16);
   constexpr u8 kKey[40] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
@@ -797,6 +804,10 @@ TEST_F(Card, MsixVectorForEachQueue) {
   EXPECT_EQ(r(kIcr) & 4, 4u);
   w(kEics, 1 << 3);
   EXPECT_EQ(sent(3), 1u);
+  w(kEimc, 1 << 4), w(kEics, 1 << 4);
+  EXPECT_EQ(sent(4), 0u);
+  w(kEims, 1 << 4);
+  EXPECT_EQ(sent(4), 1u);
 }
 TEST_F(Card, InterruptInterval) {
   bring_up();
