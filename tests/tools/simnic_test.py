@@ -97,6 +97,8 @@ class Words(Case):
             ([*nic, "--fault", "melt=1"], ["drop=, duplicate="]),
             ([*nic, "--fault", "flap-every=1ms,flap-for=2ms"], ["no longer than"]),
             ([*nic, "--wire", "tap:" + 20 * "x"], ["1 to 15 characters"]),
+            ([*nic, "--quirks", "windows"], ["none", "linux", "dpdk"]),
+            ([*nic, "--sfp-cable", "rope"], ["dac", "optics"]),
             ([*nic, "--pcap", "/nonexistent/x.pcapng"], ["/nonexistent/x.pcapng", "folder"]),
             (["--nic", "82599", "--socket", "/nonexistent/s"], ["mkdir -p"]),
             (["--nic", "82599", "--socket", 120 * "x"], ["1 to 107 bytes"]),
@@ -173,6 +175,22 @@ class Wires(Case):
         with simnic("--nic", "82574", "--socket", self.path("s"), "--wire", "loopback", "--spin"):
             text = output(example("07_packet_generator", "--dev", f"vfio-user:{self.path('s')}", "--count", "100"))
             self.assertRegex(text, r"100 packets .* sent")
+
+    def test_every_card_serves_one_client_after_the_other_whatever_its_quirks(self):
+        quirks = ["--quirks", "linux", "--quirks", "dpdk"]
+        for kind in (["82599"], ["82599-sfp", "--sfp-cable", "dac"], ["82599-sfp", "--sfp-cable", "optics"], ["82574"]):
+            with self.subTest(kind), simnic("--nic", *kind, "--socket", self.path("s"), "--wire", "loopback", *quirks) as nic:
+                for _ in range(2):
+                    text = output(example("07_packet_generator", "--dev", f"vfio-user:{self.path('s')}", "--count", "100"))
+                    self.assertRegex(text, r"100 packets .* sent")
+            self.assertRegex(nic.text, r"2 clients, \d+ messages \(0 refused\), 200 frames sent, 200 received")
+            self.assertIn("0 faults of the driver", nic.text)
+
+    def test_a_card_without_a_driver_here_is_named(self):
+        with simnic("--nic", "82576", "--socket", self.path("s")):
+            text = output(example("05_receive_counter", "--dev", f"vfio-user:{self.path('s')}"))
+            self.assertIn("8086:10c9", text)
+            self.assertIn("82574 and 82599", text)
 
     def test_an_empty_cage_has_no_link(self):
         with simnic("--nic", "82599-sfp", "--no-module", "--socket", self.path("s")):
