@@ -192,6 +192,7 @@ TYPED_TEST(Trouble, FramesThatWaitForTheLinkAreSaidAndGoWhenItComes) {
 TYPED_TEST(Trouble, ARingOutOfReachIsSaidAndARestartMendsIt) {
   this->open();
   this->expect_traffic();
+  (void)this->sim->port().reclaim();  // else what was sent is counted too: reports are read for groups of frames
   TypeParam::lose_tx_ring(this->sim->port().bar());
   EXPECT_EQ(this->send(7), 7u);
   EXPECT_EQ(this->receive(), 0u);
