@@ -510,6 +510,27 @@ TEST_F(AnyPorts, ThatCannotBeWaitedForSaySo) {
   }
 }
 
+struct CheckedPort : LoopbackPort {
+  using LoopbackPort::LoopbackPort;
+  [[nodiscard]] Result<Done> try_check() const {
+    return Failure{
+        .code = ENETDOWN, .operation = "send on", .object = name(), .where = "no link", .remedy = "plug it in"};
+  }
+};
+struct CheckedHolder {
+  explicit CheckedHolder(BufferStore& pool) : owned(pool) {}
+  CheckedPort owned;
+  CheckedPort& port() noexcept { return owned; }
+  [[nodiscard]] std::string notes() const { return {}; }
+};
+TEST_F(AnyPorts, TellWhyNothingMovesWhereThePortKnows) {
+  EXPECT_TRUE(make().try_check());
+  AnyPort port(std::make_unique<CheckedHolder>(pool));
+  const auto seen = port.try_check();
+  ASSERT_FALSE(seen);
+  EXPECT_EQ(seen.failure().code, ENETDOWN);
+}
+
 TEST_F(AnyPorts, OwnThePortAndEndItOnce) {
   {
     std::vector<AnyPort> ports;

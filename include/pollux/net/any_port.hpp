@@ -29,6 +29,9 @@ class AnyPort {
   [[nodiscard]] std::string name() const { return self_->name(); }
   [[nodiscard]] BufferStore& pool() const { return self_->pool(); }
   [[nodiscard]] std::string notes() const { return self_->notes(); }
+  /// Why the port moves no frames, as far as it can be seen: what the driver's try_check says; success, where the port
+  /// has none. Errors, cost, pre: the driver's.
+  [[nodiscard]] Result<Done> try_check() { return self_->try_check(); }
   /// Something for a wait policy to wait for: the port's interrupts, on until it is destroyed. Pre: no other one of
   /// this port is left; the port outlives it. Errors: raises ENOTSUP (a port without interrupts), and the backend's.
   [[nodiscard]] std::unique_ptr<PortWaiter> open_waiter() { return self_->open_waiter(); }
@@ -49,6 +52,7 @@ class AnyPort {
     [[nodiscard]] virtual std::string name() const = 0;
     [[nodiscard]] virtual BufferStore& pool() const = 0;
     [[nodiscard]] virtual std::string notes() const = 0;
+    [[nodiscard]] virtual Result<Done> try_check() = 0;
     [[nodiscard]] virtual std::unique_ptr<PortWaiter> open_waiter() = 0;
   };
   template <class Holder>
@@ -64,6 +68,13 @@ class AnyPort {
     [[nodiscard]] std::string name() const override { return holder->port().name(); }
     [[nodiscard]] BufferStore& pool() const override { return holder->port().pool(); }
     [[nodiscard]] std::string notes() const override { return holder->notes(); }
+    [[nodiscard]] Result<Done> try_check() override {
+      if constexpr (requires { holder->port().try_check(); }) {
+        return holder->port().try_check();
+      } else {
+        return Done{};
+      }
+    }
     [[nodiscard]] std::unique_ptr<PortWaiter> open_waiter() override {
       if constexpr (requires { holder->open_waiter(); }) {
         return holder->open_waiter();
