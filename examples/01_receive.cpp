@@ -4,9 +4,14 @@
 #include <pollux/backend/vfio.hpp>
 #include <pollux/e1000/port.hpp>
 
+#include <charconv>
+#include <string_view>
+
 int main(int argc, char** argv) try {
-  if (argc < 2) return fmt::print(stderr, "usage: {} BDF [PACKETS]\n", argv[0]), 2;
-  const std::uint64_t wanted = argc > 2 ? std::stoull(argv[2]) : ~0ull;
+  std::uint64_t wanted = ~0ull;
+  const std::string_view count = argc > 2 ? argv[2] : "1";
+  const bool is_number = argc <= 2 || std::from_chars(count.begin(), count.end(), wanted).ptr == count.end();
+  if (argc < 2 || argc > 3 || !is_number) return fmt::print(stderr, "usage: {} BDF [PACKETS]\n", argv[0]), 2;
 
   pollux::VfioContainer domain;                                    // one IOMMU address space
   pollux::VfioDevice device(domain, pollux::Bdf::parse(argv[1]));  // the NIC, bound to vfio-pci
