@@ -86,7 +86,8 @@ class RxRing {
     rearm_at_ = tail_ - (ring_.capacity() - 1) + batch_;
   }
 
-  /// Harvests; refills and publishes once a fair number of descriptors is free, or when there is nothing else to do.
+  /// Harvests; refills and publishes once a quarter of the ring is free, or 32 descriptors, after several packets 64,
+  /// or when there is nothing else to do.
   [[gnu::always_inline]] std::uint32_t rx_burst(PacketBurst& out) noexcept {
     return rx_burst_to(out, out.room(), kNoMetadata);
   }
@@ -166,6 +167,7 @@ class RxRing {
     if (most == 0 || head == tail_ || !plain_.take(out.end(), ring_[head], word1, ids_[ring_.slot(head)], meta))
         [[unlikely]]
       return harvest_unusual(most, out, meta);
+    dma::acquire();  // DD was seen: what the device wrote before it, the frame, may be read now
     out.extend(1);
     head_ = head + 1;
     if (rearm_is_due(head + 1)) [[unlikely]]

@@ -94,6 +94,7 @@ class TxRing {
   static constexpr std::uint32_t kGroup = Lanes::kCount > 1 ? 1 : 4;
   static constexpr std::uint32_t kRetry = 8;  ///< [descriptors] posted before it is looked again
 
+  /// As reap. One stretch of buffers goes back, however many groups it is.
   [[gnu::always_inline]] std::uint32_t reap_groups(std::uint32_t enough) noexcept {
     std::uint32_t end = clean_, group = oldest_group_;
     for (const std::uint32_t newest = newest_group_; end - clean_ < enough; ++group) {
