@@ -213,7 +213,8 @@ def kernel_complaints(since):
     """Lines of the kernel's log, from the first with `since` on, that say that something is wrong."""
     log = run("dmesg").splitlines()
     first = next(n for n, line in enumerate(log) if since in line)
-    return [line for line in log[first:] if BAD_WORDS.search(line)]
+    # A clock that a busy host made late is no complaint about a card.
+    return [line for line in log[first:] if BAD_WORDS.search(line) and "clocksource: " not in line]
 
 
 def bind(end, driver):
