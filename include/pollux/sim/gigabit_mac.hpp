@@ -171,7 +171,8 @@ class GigabitMac : public GigabitCounters {
   void update_link() noexcept {
     using namespace gigabit;
     const std::uint32_t control = peek(kCtrl);
-    phy_.update(wire().link(), (control & ctrl::kPhyRst) == 0, now(), now() + autonegotiation_time_);
+    const Nanos t = now();  // once: a negotiation that takes no time is over at once
+    phy_.update(wire().link(), (control & ctrl::kPhyRst) == 0, t, t + autonegotiation_time_);
     const bool up = phy_.link() && (control & ctrl::kSlu) != 0;
     const bool change = up != link_up();
     poke(kStatus, chip_.status_always | ((control & ctrl::kFd) != 0 || up ? status::kFd : 0) | (up ? status::kLu : 0) |
